@@ -1,0 +1,68 @@
+# How a part, a test and their flags are declared. One folder is one part, one static library.
+
+find_program(CENOTE_CCACHE ccache)
+if(CENOTE_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CENOTE_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CENOTE_CCACHE})
+endif()
+
+add_library(cenote_flags INTERFACE)
+target_compile_features(cenote_flags INTERFACE cxx_std_20)
+target_include_directories(cenote_flags INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+  $<INSTALL_INTERFACE:include>)
+target_compile_options(cenote_flags INTERFACE
+  $<BUILD_INTERFACE:-Wall> $<BUILD_INTERFACE:-Wextra> $<BUILD_INTERFACE:-Wpedantic>
+  $<BUILD_INTERFACE:$<$<BOOL:${CENOTE_WERROR}>:-Werror>>
+  $<BUILD_INTERFACE:$<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>>)
+if(CENOTE_SANITIZE)
+  target_compile_options(cenote_flags INTERFACE
+    -fsanitize=${CENOTE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(cenote_flags INTERFACE -fsanitize=${CENOTE_SANITIZE})
+endif()
+
+# Linking dominates an incremental build; mold and lld are used where they are there.
+find_program(CENOTE_MOLD mold)
+if(CENOTE_MOLD AND NOT CENOTE_SANITIZE)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# cenote_part(<name> SOURCES … [DEPENDS part…] [LIBRARIES public…] [PRIVATE_LIBRARIES …])
+function(cenote_part name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
+  list(TRANSFORM arg_DEPENDS PREPEND cenote_)
+  add_library(cenote_${name} STATIC ${arg_SOURCES})
+  add_library(cenote::${name} ALIAS cenote_${name})
+  target_link_libraries(cenote_${name}
+    PUBLIC cenote_flags ${arg_DEPENDS} ${arg_LIBRARIES}
+    PRIVATE ${arg_PRIVATE_LIBRARIES})
+  set_target_properties(cenote_${name} PROPERTIES EXPORT_NAME ${name})
+endfunction()
+
+# cenote_test(<name> SOURCES … [LIBS part-or-library…] [LABELS …] [TIMEOUT seconds])
+# The suffix of the name tells its need: _test nothing, _dbtest a server, _race ThreadSanitizer.
+function(cenote_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags GTest::gtest GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()
+
+# cenote_fuzzer(<name> SOURCES … LIBS …): a libFuzzer program, with its corpus in tests/fuzz/corpus/<name>.
+function(cenote_fuzzer name)
+  if(NOT CENOTE_BUILD_FUZZERS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags)
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+endfunction()

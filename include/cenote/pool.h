@@ -1,0 +1,302 @@
+// A pool of connections to one database, and ADR-002's LocalPool on top of it: SQL in, Arrow frame out.
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cenote/deadline.h"
+#include "cenote/driver.h"
+#include "cenote/error.h"
+#include "cenote/params.h"
+
+namespace cenote {
+
+// ---- Options ----------------------------------------------------------------------------------------------------------
+
+// Defaults and their sources are in docs/pool.md; each is one row of the configuration's schema.
+struct PoolOptions {
+  int max_connections = 10;  // of the read-write lane; closing connections count too
+  int min_connections = 0;
+  int max_readers = 0;  // of the read lane, where the driver has one; 0: the driver's default
+  int max_connecting = 2;
+  int max_waiting = 0;  // 0: no limit
+  Duration acquire_timeout = std::chrono::seconds(30);
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration query_timeout = Duration::zero();  // zero: none
+  Duration idle_timeout = std::chrono::minutes(10);
+  Duration max_lifetime = std::chrono::minutes(30);
+  double lifetime_jitter = 0.10;  // each connection lives max_lifetime less a random part up to this
+  Duration validate_after_idle = std::chrono::seconds(1);
+  Duration validation_timeout = std::chrono::seconds(1);
+  Duration keepalive_interval = std::chrono::minutes(2);  // ± 10 %; zero: off; only where the driver is remote
+  Duration reset_timeout = std::chrono::seconds(5);
+  Duration leak_threshold = std::chrono::seconds(60);    // a checkout this old is logged with its holder; zero: off
+  Duration stream_idle_limit = std::chrono::minutes(5);  // a reader not read for this long loses its connection
+};
+
+struct HealthOptions {
+  Duration interval = std::chrono::seconds(2);  // ± 20 %; zero: no health checker
+  Duration timeout = std::chrono::seconds(1);
+  int fall = 3;
+  int rise = 2;
+};
+
+struct PoolConfig {
+  std::string id;
+  std::string type;  // the driver's name
+  DriverConfig config;
+  PoolOptions pool;
+  HealthOptions health;
+  // Asked before every connect, so that rotated passwords are taken up; must be thread-safe and quick. Empty: `config`'s.
+  std::function<Result<Credentials>()> credentials;
+};
+
+// Options of one call. The deadline is the earlier of `timeout` from now and the pool's query_timeout; waiting for the
+// connection is bounded by acquire_timeout too.
+struct QueryOptions {
+  std::optional<Duration> timeout;
+  std::stop_token stop;
+  BatchLimits limits;
+  std::optional<Access> access;  // given: do not ask the driver
+  std::string tag;               // the holder, as leak logs and the exhaustion error name it
+};
+
+// ---- Status -----------------------------------------------------------------------------------------------------------
+
+enum class HealthState : uint8_t { kUnknown, kUp, kSuspect, kDown };
+std::string_view to_string(HealthState state);
+
+struct Holder {
+  std::string tag;   // QueryOptions::tag, or the beginning of the statement
+  Duration held_for = Duration::zero();
+};
+
+// A snapshot; the numbers belong together.
+struct PoolStatus {
+  std::string id;
+  std::string type;
+  std::string endpoint;
+  int max = 0;         // the limit: both lanes together
+  int total = 0;       // connecting + idle + active + resetting + closing
+  int active = 0;      // checked out
+  int idle = 0;
+  int connecting = 0;
+  int closing = 0;
+  int waiting = 0;
+  uint64_t generation = 0;
+  bool paused = false;
+  bool closed = false;
+  std::optional<Holder> longest_holder;
+  // Health, from the pool's checker.
+  HealthState health = HealthState::kUnknown;
+  Role role = Role::kUnknown;
+  bool read_only = false;
+  std::optional<std::chrono::milliseconds> lag;
+  bool authorised = true;   // false: the server refuses our credentials
+  bool overloaded = false;  // the server answers "too many connections"
+  std::string last_error;   // empty when the last check passed
+  Duration uptime = Duration::zero();
+};
+
+// Totals since the pool was opened, and quantiles of the mergeable histograms behind them.
+struct PoolMetrics {
+  uint64_t queries = 0;
+  uint64_t errors = 0;
+  uint64_t rows = 0;
+  uint64_t checkouts = 0;
+  uint64_t timeouts = 0;
+  uint64_t connects = 0;
+  uint64_t connect_failures = 0;
+  double queries_per_second = 0;  // over the last 60 s, or the pool's life if shorter
+  double utilization = 0;         // active / max now, 0 to 1
+  Duration query_mean = Duration::zero();
+  Duration query_p50 = Duration::zero();
+  Duration query_p99 = Duration::zero();
+  Duration wait_p99 = Duration::zero();
+};
+
+// ---- Handles ----------------------------------------------------------------------------------------------------------
+
+class DatabasePool;
+
+// A checked-out connection: move-only; its destructor returns it. Belongs to one thread at a time.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(Lease&& other) noexcept { swap(other); }
+  Lease& operator=(Lease&& other) noexcept {
+    Lease(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~Lease() { give_back(); }
+
+  explicit operator bool() const { return connection_ != nullptr; }
+  Connection* operator->() const { return connection_; }
+  Connection& operator*() const { return *connection_; }
+
+  // Returns it now. What it needs (roll-back, reset, closing) happens on this thread or the pool's; never throws.
+  void give_back() noexcept;
+  // Closes it instead of returning it.
+  void discard() noexcept;
+
+ private:
+  friend class DatabasePool;
+  void swap(Lease& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(connection_, other.connection_);
+    std::swap(slot_, other.slot_);
+  }
+
+  // Shared: a lease may outlive whoever opened the pool, and must still be able to return.
+  std::shared_ptr<DatabasePool> pool_;
+  Connection* connection_ = nullptr;
+  uint32_t slot_ = 0;
+};
+
+// Called exactly once, on a thread of the pool's executor (or on the caller's where the answer was there at once).
+template <typename T>
+using Completion = std::function<void(Result<T>)>;
+
+// ADR-002's `connection_pool: Box<dyn DatabasePool>`: checkout and return, nothing of SQL. Thread-safe.
+class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
+ public:
+  virtual ~DatabasePool() = default;
+
+  // FIFO; kPoolTimeout says total, active, idle, waiting and the longest holder. `tag` names the holder and must outlive
+  // the lease only where it is a literal; it is copied.
+  virtual Result<Lease> checkout(const CallContext& context, Access access,
+                                 std::string_view tag) = 0;
+  // The same without a thread while it waits. Stopping completes it with kCancelled.
+  virtual void checkout_async(const CallContext& context, Access access, std::string tag,
+                              Completion<Lease> done) = 0;
+
+  virtual PoolStatus status() const = 0;
+  virtual Status resize(int max_connections, int min_connections) = 0;
+  // Raises the generation: idle connections close now, checked-out ones when they return; waiters stay.
+  virtual void clear() = 0;
+  // No checkout until resume(); waiters wait.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+  // Refuses new checkouts, waits for those out, cancels what is left at the deadline, closes all. Idempotent.
+  virtual Status drain(Deadline deadline) = 0;
+
+ protected:
+  friend class Lease;
+  static Lease make_lease(std::shared_ptr<DatabasePool> pool, Connection* connection,
+                          uint32_t slot) {
+    Lease lease;
+    lease.pool_ = std::move(pool);
+    lease.connection_ = connection;
+    lease.slot_ = slot;
+    return lease;
+  }
+  virtual void give_back(uint32_t slot, Connection* connection, bool discard) noexcept = 0;
+};
+
+// ---- LocalPool --------------------------------------------------------------------------------------------------------
+
+class HealthChecker;
+class LocalMetrics;
+class LocalPool;
+
+// A transaction on one connection; rolls back when destroyed open. Used by one thread at a time.
+class Transaction {
+ public:
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) noexcept;
+  ~Transaction();
+
+  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql,
+                                                      const Params& params = {},
+                                                      const QueryOptions& options = {});
+  // At most one reader of a transaction is open at a time: the next call fails with kInterface until it ended or was closed.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
+      std::string_view sql, const Params& params = {}, const QueryOptions& options = {});
+  Result<int64_t> execute(std::string_view sql, const Params& params = {},
+                          const QueryOptions& options = {});
+  Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                         const QueryOptions& options = {});
+
+  Status savepoint(std::string_view name);
+  Status release(std::string_view name);
+  Status rollback_to(std::string_view name);
+
+  // End it and return the connection. After a failed commit whose fate is unknown the error says so (Sent::kMaybe).
+  Status commit();
+  Status rollback();
+  bool is_open() const;
+
+ private:
+  friend class LocalPool;
+  struct State;
+  explicit Transaction(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// ADR-002's LocalPool {id, connection_pool, metrics, health_checker}. Thread-safe. Held by shared_ptr, because streams,
+// transactions and asynchronous calls keep it alive until they ended.
+class LocalPool : public std::enable_shared_from_this<LocalPool> {
+ public:
+  // Validates the configuration and opens the target without connecting, unless min_connections > 0 (then it connects in the
+  // background). kConfig on a bad key or value.
+  static Result<std::shared_ptr<LocalPool>> open(PoolConfig config);
+  // Closes at once: cancels what runs, waits for no one. drain() first where that matters.
+  ~LocalPool();
+
+  const std::string& id() const;
+  const std::string& type() const;
+  const PoolConfig& config() const;
+
+  // The whole result. Zero-copy from here on.
+  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql,
+                                                      const Params& params = {},
+                                                      const QueryOptions& options = {});
+  // Batch by batch. The reader owns its connection and returns it at the end, on error, on Close() and on destruction.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
+      std::string_view sql, const Params& params = {}, const QueryOptions& options = {});
+  // Affected rows; -1 where the database does not say.
+  Result<int64_t> execute(std::string_view sql, const Params& params = {},
+                          const QueryOptions& options = {});
+  Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                         const QueryOptions& options = {});
+  Result<Transaction> begin(const TransactionOptions& transaction = {},
+                            const QueryOptions& options = {});
+  Result<Lease> checkout(const QueryOptions& options = {});
+
+  // Hold no thread while they wait for a connection, then run on the executor. cenote/asio.h makes Asio operations of them.
+  void async_query(std::string sql, Params params, QueryOptions options,
+                   Completion<std::shared_ptr<arrow::Table>> done);
+  void async_stream(std::string sql, Params params, QueryOptions options,
+                    Completion<std::shared_ptr<arrow::RecordBatchReader>> done);
+  void async_execute(std::string sql, Params params, QueryOptions options, Completion<int64_t> done);
+  void async_begin(TransactionOptions transaction, QueryOptions options,
+                   Completion<Transaction> done);
+  // Any blocking work with a connection of this pool: checks out, then calls `work` on the executor.
+  void async_with_lease(QueryOptions options, std::function<void(Result<Lease>)> work);
+
+  PoolStatus get_status() const;
+  PoolMetrics get_metrics() const;
+  // Prometheus text of this pool's metrics, names as OpenTelemetry's semantic conventions give them.
+  std::string prometheus() const;
+  // One check now, by the health checker's own rules and connection.
+  Status health_check(const CallContext& context);
+
+  DatabasePool& connection_pool();
+  Status resize(int max_connections, int min_connections);
+  Status drain(Deadline deadline);
+
+ private:
+  struct Parts;
+  explicit LocalPool(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace cenote
