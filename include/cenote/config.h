@@ -1,5 +1,5 @@
-// The configuration: ADR-002's YAML as structs. Reading validates everything; an error names file, line, key and the nearest
-// known key.
+// The configuration: ADR-002's YAML as structs. Reading validates everything; an error names file,
+// line, key and the nearest known key.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,8 @@
 namespace cenote {
 
 enum class DeploymentMode : uint8_t { kStandalone, kCoordinated, kFullDistributed };
-std::string_view to_string(DeploymentMode mode);  // "standalone", "coordinated", "distributed", as the YAML has it
+std::string_view to_string(
+    DeploymentMode mode);  // "standalone", "coordinated", "distributed", as the YAML has it
 
 struct MetricsOptions {
   Duration export_interval = std::chrono::seconds(10);
@@ -27,17 +28,19 @@ struct DeploymentConfig {
   std::vector<PoolConfig> pools;
 };
 
-// `${env:X}` and `${file:P}` are resolved here. kConfig: "file:line:column: key 'x': what is wrong; what to write".
+// `${env:X}` and `${file:P}` are resolved here. kConfig: "file:line:column: key 'x': what is wrong;
+// what to write".
 Result<DeploymentConfig> load_config(const std::filesystem::path& file);
 // `name` stands for the file in messages.
 Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view name);
 
-// One pool from a URL: "sqlite:shop.db", "sqlite::memory:", "postgresql://user:pw@host:5432/db?sslmode=require",
-// "mssql://…"; a path without a scheme is an SQLite file. Pool options are allowed in the query (max_connections=4).
+// One pool from a URL: "sqlite:shop.db", "sqlite::memory:",
+// "postgresql://user:pw@host:5432/db?sslmode=require", "mssql://…"; a path without a scheme is an
+// SQLite file. Pool options are allowed in the query (max_connections=4).
 Result<PoolConfig> pool_from_url(std::string_view url, std::string_view pool_id);
 
-// A pool from flat keys as the original's create_pool passes them (config keys and pool keys side by side), validated by the
-// same table as the YAML.
+// A pool from flat keys as the original's create_pool passes them (config keys and pool keys side
+// by side), validated by the same table as the YAML.
 Result<PoolConfig> pool_from_keys(std::string_view pool_id, std::string_view type,
                                   const DriverConfig& keys);
 

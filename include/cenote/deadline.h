@@ -1,4 +1,5 @@
-// The time by which a call must end, made once at the edge and passed down, with the caller's wish to stop.
+// The time by which a call must end, made once at the edge and passed down, with the caller's wish
+// to stop.
 #pragma once
 
 #include <chrono>
@@ -39,8 +40,9 @@ class Deadline {
   TimePoint at_ = TimePoint::max();
 };
 
-// First parameter of everything that may wait. A request to stop cancels on the server and ends the call with kCancelled; a
-// deadline that passes does the same and ends it with kQueryTimeout (or kPoolTimeout while it waits for a connection).
+// First parameter of everything that may wait. A request to stop cancels on the server and ends the
+// call with kCancelled; a deadline that passes does the same and ends it with kQueryTimeout (or
+// kPoolTimeout while it waits for a connection).
 struct CallContext {
   Deadline deadline;
   std::stop_token stop;

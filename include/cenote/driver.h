@@ -1,11 +1,9 @@
-// What a database is to cenote: Driver → Database → Connection, shaped as ADBC's so that one maps onto the other.
-// A driver blocks on the caller's thread and converts straight into Arrow; it knows nothing of pools.
+// What a database is to cenote: Driver → Database → Connection, shaped as ADBC's so that one maps
+// onto the other. A driver blocks on the caller's thread and converts straight into Arrow; it knows
+// nothing of pools.
 //
 // To add one: a folder under src/driver, a line in registry.cc, a row in tests/driver/drivers.h.
 #pragma once
-
-#include <arrow/record_batch.h>
-#include <arrow/type_fwd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -18,17 +16,22 @@
 #include <string_view>
 #include <vector>
 
+#include <arrow/record_batch.h>
+#include <arrow/type_fwd.h>
+
 #include "cenote/deadline.h"
 #include "cenote/error.h"
 #include "cenote/params.h"
 
 namespace cenote {
 
-// ---- What a driver can do, as data -------------------------------------------------------------------------------------
+// ---- What a driver can do, as data
+// -------------------------------------------------------------------------------------
 
 enum class OptionType : uint8_t { kString, kSecret, kPath, kInteger, kBoolean, kDuration, kEnum };
 
-// One key of a pool's `config:`. The configuration's validator, its JSON Schema and the reference page come from these.
+// One key of a pool's `config:`. The configuration's validator, its JSON Schema and the reference
+// page come from these.
 struct OptionSpec {
   std::string_view name;
   OptionType type = OptionType::kString;
@@ -41,21 +44,24 @@ struct OptionSpec {
 struct DriverTraits {
   std::string_view name;         // the `type:` of a pool: "postgresql"
   std::string_view system_name;  // OpenTelemetry's db.system.name
-  std::string_view library;      // what it speaks through, with the version where the library tells it
-  uint16_t default_port = 0;     // 0 for none
+  std::string_view library;   // what it speaks through, with the version where the library tells it
+  uint16_t default_port = 0;  // 0 for none
   std::span<const OptionSpec> options;
-  bool has_read_lane = false;  // Database::access() tells reads from writes (SQLite's one writer and N readers)
-  bool remote = true;          // a network lies between: keepalive and connection probes make sense
+  bool has_read_lane =
+      false;  // Database::access() tells reads from writes (SQLite's one writer and N readers)
+  bool remote = true;  // a network lies between: keepalive and connection probes make sense
 };
 
-// ---- Parameters of the calls ------------------------------------------------------------------------------------------
+// ---- Parameters of the calls
+// ------------------------------------------------------------------------------------------
 
 // Which lane of a pool a statement needs. Drivers without a read lane only know kReadWrite.
 enum class Access : uint8_t { kReadWrite, kReadOnly };
 
 enum class Role : uint8_t { kUnknown, kPrimary, kReplica };
 
-// Most rows and about the most bytes of one RecordBatch of a result. A batch ends at whichever comes first.
+// Most rows and about the most bytes of one RecordBatch of a result. A batch ends at whichever
+// comes first.
 struct BatchLimits {
   int64_t rows = 65'536;
   int64_t bytes = int64_t{16} << 20;
@@ -72,7 +78,7 @@ struct TransactionOptions {
 enum class IngestMode : uint8_t { kAppend, kCreate, kReplace, kCreateAppend };
 
 struct IngestTarget {
-  std::string table;   // one identifier, or schema.table; quoted by the driver
+  std::string table;  // one identifier, or schema.table; quoted by the driver
   IngestMode mode = IngestMode::kAppend;
 };
 
@@ -90,31 +96,35 @@ struct Probe {
   std::string server_version;
 };
 
-// ---- The interface ----------------------------------------------------------------------------------------------------
+// ---- The interface
+// ----------------------------------------------------------------------------------------------------
 
 // One session with a database. Used by one thread at a time, except cancel().
 //
-// Every call honours its CallContext: at the deadline or a request to stop it cancels on the server, waits (5 s at the
-// most) for the cancel to be acknowledged, and returns kQueryTimeout or kCancelled; where no acknowledgement came, the error
-// poisons the connection. Statements outside begin()…commit() commit by themselves.
+// Every call honours its CallContext: at the deadline or a request to stop it cancels on the
+// server, waits (5 s at the most) for the cancel to be acknowledged, and returns kQueryTimeout or
+// kCancelled; where no acknowledgement came, the error poisons the connection. Statements outside
+// begin()…commit() commit by themselves.
 class Connection {
  public:
   virtual ~Connection() = default;
 
-  // Runs one statement and returns the reader over its rows, which borrows this connection until ReadNext gave null or an
-  // error, or Close() was called (Close cancels what is left, bounded). A statement without rows gives no columns and no rows.
-  // `context` holds for the reading too. The statement has been executed when this returns OK.
+  // Runs one statement and returns the reader over its rows, which borrows this connection until
+  // ReadNext gave null or an error, or Close() was called (Close cancels what is left, bounded). A
+  // statement without rows gives no columns and no rows. `context` holds for the reading too. The
+  // statement has been executed when this returns OK.
   virtual Result<std::shared_ptr<arrow::RecordBatchReader>> query(const CallContext& context,
-                                                                 std::string_view sql,
-                                                                 const Params& params,
-                                                                 const BatchLimits& limits) = 0;
+                                                                  std::string_view sql,
+                                                                  const Params& params,
+                                                                  const BatchLimits& limits) = 0;
 
-  // Runs one statement, throws rows away, returns how many it affected; -1 where the database does not say.
+  // Runs one statement, throws rows away, returns how many it affected; -1 where the database does
+  // not say.
   virtual Result<int64_t> execute(const CallContext& context, std::string_view sql,
                                   const Params& params) = 0;
 
-  // Inserts every row of `rows` by the fastest way the database has; returns how many. All or nothing: inside the
-  // transaction that is open, else in one of its own.
+  // Inserts every row of `rows` by the fastest way the database has; returns how many. All or
+  // nothing: inside the transaction that is open, else in one of its own.
   virtual Result<int64_t> ingest(const CallContext& context, const IngestTarget& target,
                                  arrow::RecordBatchReader& rows) = 0;
 
@@ -126,13 +136,14 @@ class Connection {
   virtual Status rollback_to_savepoint(const CallContext& context, std::string_view name) = 0;
   virtual bool in_transaction() const = 0;
 
-  // Asks the server to stop what runs now. From any thread; returns at once; harmless when nothing runs, and never hits the
-  // statement after the one it was meant for.
+  // Asks the server to stop what runs now. From any thread; returns at once; harmless when nothing
+  // runs, and never hits the statement after the one it was meant for.
   virtual void cancel() noexcept = 0;
 
   // One round trip that proves the session alive.
   virtual Status validate(const CallContext& context) = 0;
-  // Whether the session may differ from a new one (open transaction, SET, temporary tables). Costs no round trip.
+  // Whether the session may differ from a new one (open transaction, SET, temporary tables). Costs
+  // no round trip.
   virtual bool dirty() const = 0;
   // Brings a dirty session back to a new one's state.
   virtual Status reset(const CallContext& context) = 0;
@@ -140,7 +151,8 @@ class Connection {
 
   // False once the session is known to be lost or out of step: close it. Costs no round trip.
   virtual bool usable() const = 0;
-  // The server's name for the session (backend pid, spid), for logs and for finding it in the server's list; or empty.
+  // The server's name for the session (backend pid, spid), for logs and for finding it in the
+  // server's list; or empty.
   virtual std::string session_id() const = 0;
 };
 
@@ -165,8 +177,8 @@ class Database {
   virtual int default_readers() const { return 0; }
 };
 
-// The keys of `config:` as text, secrets already resolved. Unknown keys were refused by the configuration, but a driver
-// refuses them too (with kConfig), since pools are also made by code.
+// The keys of `config:` as text, secrets already resolved. Unknown keys were refused by the
+// configuration, but a driver refuses them too (with kConfig), since pools are also made by code.
 using DriverConfig = std::map<std::string, std::string, std::less<>>;
 
 class Driver {
@@ -176,7 +188,8 @@ class Driver {
   virtual Result<std::shared_ptr<Database>> open(const DriverConfig& config) const = 0;
 };
 
-// The driver of a `type:`, or kConfig naming the ones there are. Drivers live as long as the process.
+// The driver of a `type:`, or kConfig naming the ones there are. Drivers live as long as the
+// process.
 Result<const Driver*> find_driver(std::string_view type);
 // All drivers of this build, sorted by name.
 std::vector<const Driver*> drivers();

@@ -1,4 +1,5 @@
-// ADR-002's DistributedPoolManager: the named pools of this process, and (in the other deployment modes) the cluster's.
+// ADR-002's DistributedPoolManager: the named pools of this process, and (in the other deployment
+// modes) the cluster's.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +16,11 @@ namespace cenote {
 // Thread-safe.
 class DistributedPoolManager {
  public:
-  // Opens the pools of `config`, in its order; on an error none stays open. kNotSupported for a mode this build lacks.
+  // Opens the pools of `config`, in its order; on an error none stays open. kNotSupported for a
+  // mode this build lacks.
   static Result<std::unique_ptr<DistributedPoolManager>> open(DeploymentConfig config);
-  static Result<std::unique_ptr<DistributedPoolManager>> from_yaml(const std::filesystem::path& file);
+  static Result<std::unique_ptr<DistributedPoolManager>> from_yaml(
+      const std::filesystem::path& file);
   // Closes what is open, waiting for no one.
   ~DistributedPoolManager();
 
@@ -31,7 +34,8 @@ class DistributedPoolManager {
   Status remove_pool(std::string_view id, Deadline deadline);
   std::vector<std::string> list_pools() const;  // in the order of their making
 
-  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view pool_id, std::string_view sql,
+  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view pool_id,
+                                                      std::string_view sql,
                                                       const Params& params = {},
                                                       const QueryOptions& options = {});
 

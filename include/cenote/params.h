@@ -1,8 +1,6 @@
-// Values bound to the placeholders of one statement. They are sent apart from the text, never written into it.
+// Values bound to the placeholders of one statement. They are sent apart from the text, never
+// written into it.
 #pragma once
-
-#include <arrow/scalar.h>
-#include <arrow/type_fwd.h>
 
 #include <concepts>
 #include <cstdint>
@@ -13,12 +11,15 @@
 #include <utility>
 #include <vector>
 
+#include <arrow/scalar.h>
+#include <arrow/type_fwd.h>
+
 namespace cenote {
 
-// Placeholders are `?`, `$1`, `:name`, `@name` and `$name` in every database; the driver turns them into its own.
-// Without names the values are positional. With names and a statement that has only `?`, their order counts.
-// An Arrow scalar carries any value: null, bool, integers, doubles, decimals, strings, binary, dates, times, timestamps,
-// durations and (PostgreSQL) lists.
+// Placeholders are `?`, `$1`, `:name`, `@name` and `$name` in every database; the driver turns them
+// into its own. Without names the values are positional. With names and a statement that has only
+// `?`, their order counts. An Arrow scalar carries any value: null, bool, integers, doubles,
+// decimals, strings, binary, dates, times, timestamps, durations and (PostgreSQL) lists.
 struct Params {
   std::vector<std::shared_ptr<arrow::Scalar>> values;
   std::vector<std::string> names;  // empty, or one for each value

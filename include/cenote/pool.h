@@ -1,7 +1,6 @@
-// A pool of connections to one database, and ADR-002's LocalPool on top of it: SQL in, Arrow frame out.
+// A pool of connections to one database, and ADR-002's LocalPool on top of it: SQL in, Arrow frame
+// out.
 #pragma once
-
-#include <arrow/type_fwd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -12,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include <arrow/type_fwd.h>
+
 #include "cenote/deadline.h"
 #include "cenote/driver.h"
 #include "cenote/error.h"
@@ -19,7 +20,8 @@
 
 namespace cenote {
 
-// ---- Options ----------------------------------------------------------------------------------------------------------
+// ---- Options
+// ----------------------------------------------------------------------------------------------------------
 
 // Defaults and their sources are in docs/pool.md; each is one row of the configuration's schema.
 struct PoolOptions {
@@ -33,13 +35,17 @@ struct PoolOptions {
   Duration query_timeout = Duration::zero();  // zero: none
   Duration idle_timeout = std::chrono::minutes(10);
   Duration max_lifetime = std::chrono::minutes(30);
-  double lifetime_jitter = 0.10;  // each connection lives max_lifetime less a random part up to this
+  double lifetime_jitter =
+      0.10;  // each connection lives max_lifetime less a random part up to this
   Duration validate_after_idle = std::chrono::seconds(1);
   Duration validation_timeout = std::chrono::seconds(1);
-  Duration keepalive_interval = std::chrono::minutes(2);  // ± 10 %; zero: off; only where the driver is remote
+  Duration keepalive_interval =
+      std::chrono::minutes(2);  // ± 10 %; zero: off; only where the driver is remote
   Duration reset_timeout = std::chrono::seconds(5);
-  Duration leak_threshold = std::chrono::seconds(60);    // a checkout this old is logged with its holder; zero: off
-  Duration stream_idle_limit = std::chrono::minutes(5);  // a reader not read for this long loses its connection
+  Duration leak_threshold =
+      std::chrono::seconds(60);  // a checkout this old is logged with its holder; zero: off
+  Duration stream_idle_limit =
+      std::chrono::minutes(5);  // a reader not read for this long loses its connection
 };
 
 struct HealthOptions {
@@ -55,12 +61,13 @@ struct PoolConfig {
   DriverConfig config;
   PoolOptions pool;
   HealthOptions health;
-  // Asked before every connect, so that rotated passwords are taken up; must be thread-safe and quick. Empty: `config`'s.
+  // Asked before every connect, so that rotated passwords are taken up; must be thread-safe and
+  // quick. Empty: `config`'s.
   std::function<Result<Credentials>()> credentials;
 };
 
-// Options of one call. The deadline is the earlier of `timeout` from now and the pool's query_timeout; waiting for the
-// connection is bounded by acquire_timeout too.
+// Options of one call. The deadline is the earlier of `timeout` from now and the pool's
+// query_timeout; waiting for the connection is bounded by acquire_timeout too.
 struct QueryOptions {
   std::optional<Duration> timeout;
   std::stop_token stop;
@@ -69,13 +76,14 @@ struct QueryOptions {
   std::string tag;               // the holder, as leak logs and the exhaustion error name it
 };
 
-// ---- Status -----------------------------------------------------------------------------------------------------------
+// ---- Status
+// -----------------------------------------------------------------------------------------------------------
 
 enum class HealthState : uint8_t { kUnknown, kUp, kSuspect, kDown };
 std::string_view to_string(HealthState state);
 
 struct Holder {
-  std::string tag;   // QueryOptions::tag, or the beginning of the statement
+  std::string tag;  // QueryOptions::tag, or the beginning of the statement
   Duration held_for = Duration::zero();
 };
 
@@ -84,9 +92,9 @@ struct PoolStatus {
   std::string id;
   std::string type;
   std::string endpoint;
-  int max = 0;         // the limit: both lanes together
-  int total = 0;       // connecting + idle + active + resetting + closing
-  int active = 0;      // checked out
+  int max = 0;     // the limit: both lanes together
+  int total = 0;   // connecting + idle + active + resetting + closing
+  int active = 0;  // checked out
   int idle = 0;
   int connecting = 0;
   int closing = 0;
@@ -123,7 +131,8 @@ struct PoolMetrics {
   Duration wait_p99 = Duration::zero();
 };
 
-// ---- Handles ----------------------------------------------------------------------------------------------------------
+// ---- Handles
+// ----------------------------------------------------------------------------------------------------------
 
 class DatabasePool;
 
@@ -142,7 +151,8 @@ class Lease {
   Connection* operator->() const { return connection_; }
   Connection& operator*() const { return *connection_; }
 
-  // Returns it now. What it needs (roll-back, reset, closing) happens on this thread or the pool's; never throws.
+  // Returns it now. What it needs (roll-back, reset, closing) happens on this thread or the pool's;
+  // never throws.
   void give_back() noexcept;
   // Closes it instead of returning it.
   void discard() noexcept;
@@ -161,17 +171,19 @@ class Lease {
   uint32_t slot_ = 0;
 };
 
-// Called exactly once, on a thread of the pool's executor (or on the caller's where the answer was there at once).
+// Called exactly once, on a thread of the pool's executor (or on the caller's where the answer was
+// there at once).
 template <typename T>
 using Completion = std::function<void(Result<T>)>;
 
-// ADR-002's `connection_pool: Box<dyn DatabasePool>`: checkout and return, nothing of SQL. Thread-safe.
+// ADR-002's `connection_pool: Box<dyn DatabasePool>`: checkout and return, nothing of SQL.
+// Thread-safe.
 class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
  public:
   virtual ~DatabasePool() = default;
 
-  // FIFO; kPoolTimeout says total, active, idle, waiting and the longest holder. `tag` names the holder and must outlive
-  // the lease only where it is a literal; it is copied.
+  // FIFO; kPoolTimeout says total, active, idle, waiting and the longest holder. `tag` names the
+  // holder and must outlive the lease only where it is a literal; it is copied.
   virtual Result<Lease> checkout(const CallContext& context, Access access,
                                  std::string_view tag) = 0;
   // The same without a thread while it waits. Stopping completes it with kCancelled.
@@ -180,12 +192,14 @@ class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
 
   virtual PoolStatus status() const = 0;
   virtual Status resize(int max_connections, int min_connections) = 0;
-  // Raises the generation: idle connections close now, checked-out ones when they return; waiters stay.
+  // Raises the generation: idle connections close now, checked-out ones when they return; waiters
+  // stay.
   virtual void clear() = 0;
   // No checkout until resume(); waiters wait.
   virtual void pause() = 0;
   virtual void resume() = 0;
-  // Refuses new checkouts, waits for those out, cancels what is left at the deadline, closes all. Idempotent.
+  // Refuses new checkouts, waits for those out, cancels what is left at the deadline, closes all.
+  // Idempotent.
   virtual Status drain(Deadline deadline) = 0;
 
  protected:
@@ -201,7 +215,8 @@ class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
   virtual void give_back(uint32_t slot, Connection* connection, bool discard) noexcept = 0;
 };
 
-// ---- LocalPool --------------------------------------------------------------------------------------------------------
+// ---- LocalPool
+// --------------------------------------------------------------------------------------------------------
 
 class HealthChecker;
 class LocalMetrics;
@@ -217,7 +232,8 @@ class Transaction {
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql,
                                                       const Params& params = {},
                                                       const QueryOptions& options = {});
-  // At most one reader of a transaction is open at a time: the next call fails with kInterface until it ended or was closed.
+  // At most one reader of a transaction is open at a time: the next call fails with kInterface
+  // until it ended or was closed.
   Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
       std::string_view sql, const Params& params = {}, const QueryOptions& options = {});
   Result<int64_t> execute(std::string_view sql, const Params& params = {},
@@ -229,7 +245,8 @@ class Transaction {
   Status release(std::string_view name);
   Status rollback_to(std::string_view name);
 
-  // End it and return the connection. After a failed commit whose fate is unknown the error says so (Sent::kMaybe).
+  // End it and return the connection. After a failed commit whose fate is unknown the error says so
+  // (Sent::kMaybe).
   Status commit();
   Status rollback();
   bool is_open() const;
@@ -241,12 +258,12 @@ class Transaction {
   std::unique_ptr<State> state_;
 };
 
-// ADR-002's LocalPool {id, connection_pool, metrics, health_checker}. Thread-safe. Held by shared_ptr, because streams,
-// transactions and asynchronous calls keep it alive until they ended.
+// ADR-002's LocalPool {id, connection_pool, metrics, health_checker}. Thread-safe. Held by
+// shared_ptr, because streams, transactions and asynchronous calls keep it alive until they ended.
 class LocalPool : public std::enable_shared_from_this<LocalPool> {
  public:
-  // Validates the configuration and opens the target without connecting, unless min_connections > 0 (then it connects in the
-  // background). kConfig on a bad key or value.
+  // Validates the configuration and opens the target without connecting, unless min_connections > 0
+  // (then it connects in the background). kConfig on a bad key or value.
   static Result<std::shared_ptr<LocalPool>> open(PoolConfig config);
   // Closes at once: cancels what runs, waits for no one. drain() first where that matters.
   ~LocalPool();
@@ -259,7 +276,8 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql,
                                                       const Params& params = {},
                                                       const QueryOptions& options = {});
-  // Batch by batch. The reader owns its connection and returns it at the end, on error, on Close() and on destruction.
+  // Batch by batch. The reader owns its connection and returns it at the end, on error, on Close()
+  // and on destruction.
   Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
       std::string_view sql, const Params& params = {}, const QueryOptions& options = {});
   // Affected rows; -1 where the database does not say.
@@ -271,20 +289,24 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
                             const QueryOptions& options = {});
   Result<Lease> checkout(const QueryOptions& options = {});
 
-  // Hold no thread while they wait for a connection, then run on the executor. cenote/asio.h makes Asio operations of them.
+  // Hold no thread while they wait for a connection, then run on the executor. cenote/asio.h makes
+  // Asio operations of them.
   void async_query(std::string sql, Params params, QueryOptions options,
                    Completion<std::shared_ptr<arrow::Table>> done);
   void async_stream(std::string sql, Params params, QueryOptions options,
                     Completion<std::shared_ptr<arrow::RecordBatchReader>> done);
-  void async_execute(std::string sql, Params params, QueryOptions options, Completion<int64_t> done);
+  void async_execute(std::string sql, Params params, QueryOptions options,
+                     Completion<int64_t> done);
   void async_begin(TransactionOptions transaction, QueryOptions options,
                    Completion<Transaction> done);
-  // Any blocking work with a connection of this pool: checks out, then calls `work` on the executor.
+  // Any blocking work with a connection of this pool: checks out, then calls `work` on the
+  // executor.
   void async_with_lease(QueryOptions options, std::function<void(Result<Lease>)> work);
 
   PoolStatus get_status() const;
   PoolMetrics get_metrics() const;
-  // Prometheus text of this pool's metrics, names as OpenTelemetry's semantic conventions give them.
+  // Prometheus text of this pool's metrics, names as OpenTelemetry's semantic conventions give
+  // them.
   std::string prometheus() const;
   // One check now, by the health checker's own rules and connection.
   Status health_check(const CallContext& context);

@@ -1,4 +1,5 @@
-// Errors: from kind to Arrow's code, and the conclusions drawn from a detail. The only file that decides these.
+// Errors: from kind to Arrow's code, and the conclusions drawn from a detail. The only file that
+// decides these.
 #include "cenote/error.h"
 
 #include <array>
@@ -12,7 +13,8 @@ struct KindRow {
   arrow::StatusCode code;
 };
 
-// In the order of ErrorKind. The codes are those that Arrow's own consumers (Flight, ADBC) map back to PEP 249 classes.
+// In the order of ErrorKind. The codes are those that Arrow's own consumers (Flight, ADBC) map back
+// to PEP 249 classes.
 constexpr std::array kKinds = {
     KindRow{"interface", arrow::StatusCode::Invalid},
     KindRow{"programming", arrow::StatusCode::Invalid},
@@ -35,14 +37,20 @@ constexpr std::array kKinds = {
 };
 static_assert(kKinds.size() == static_cast<size_t>(ErrorKind::kConfig) + 1);
 
-const KindRow& row(ErrorKind kind) { return kKinds.at(static_cast<size_t>(kind)); }
+const KindRow& row(ErrorKind kind) {
+  return kKinds.at(static_cast<size_t>(kind));
+}
 
 // SQLSTATEs after which the server guarantees that nothing of the transaction stayed (class 40).
-bool rolled_back(const ErrorDetail& detail) { return detail.sqlstate.starts_with("40"); }
+bool rolled_back(const ErrorDetail& detail) {
+  return detail.sqlstate.starts_with("40");
+}
 
 }  // namespace
 
-std::string_view to_string(ErrorKind kind) { return row(kind).name; }
+std::string_view to_string(ErrorKind kind) {
+  return row(kind).name;
+}
 
 std::string ErrorDetail::ToString() const {
   std::string text = "kind=" + std::string(row(kind).name);

@@ -42,7 +42,9 @@ void set_log_sink(LogSink sink, LogLevel least) {
   g_least = least;
 }
 
-bool log_enabled(LogLevel level) { return level >= g_least.load(std::memory_order_relaxed); }
+bool log_enabled(LogLevel level) {
+  return level >= g_least.load(std::memory_order_relaxed);
+}
 
 void log(LogLevel level, std::string_view part, std::string_view message) {
   if (!log_enabled(level)) return;

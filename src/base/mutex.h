@@ -1,5 +1,6 @@
-// A mutex that clang's thread-safety analysis understands; libstdc++'s own carries no annotations, so that a guarded_by on
-// it would warn even under its lock. Wait for conditions in a loop: the analysis does not look into predicates.
+// A mutex that clang's thread-safety analysis understands; libstdc++'s own carries no annotations,
+// so that a guarded_by on it would warn even under its lock. Wait for conditions in a loop: the
+// analysis does not look into predicates.
 #pragma once
 
 #include <mutex>
@@ -26,7 +27,8 @@ class CENOTE_ANNOTATE(capability("mutex")) Mutex {
   std::mutex mutex_;
 };
 
-// Holds the mutex for a scope; can be let go and taken again, and waited with (std::condition_variable_any).
+// Holds the mutex for a scope; can be let go and taken again, and waited with
+// (std::condition_variable_any).
 class CENOTE_ANNOTATE(scoped_lockable) Lock {
  public:
   explicit Lock(Mutex& mutex) CENOTE_ANNOTATE(acquire_capability(mutex)) : mutex_(mutex) {

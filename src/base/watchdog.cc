@@ -1,12 +1,13 @@
-// The watchdog's thread sleeps until the earliest deadline. It starts with the first deadline and, in a forked child, anew.
+// The watchdog's thread sleeps until the earliest deadline. It starts with the first deadline and,
+// in a forked child, anew.
 #include "base/watchdog.h"
-
-#include <pthread.h>
 
 #include <condition_variable>
 #include <map>
 #include <thread>
 #include <utility>
+
+#include <pthread.h>
 
 #include "base/mutex.h"
 
@@ -15,10 +16,11 @@ namespace cenote {
 struct InterruptGuard::Shared {
   Mutex mutex;
   std::function<void()> interrupt CENOTE_GUARDED_BY(mutex);  // empty once called or dismissed
-  std::atomic<int> fired{-1};                                 // an ErrorKind
+  std::atomic<int> fired{-1};                                // an ErrorKind
 
   void fire(ErrorKind kind) {
-    // Held during the call on purpose: the guard's destructor takes it and so waits for the interrupt to end.
+    // Held during the call on purpose: the guard's destructor takes it and so waits for the
+    // interrupt to end.
     const Lock lock(mutex);
     if (!interrupt) return;
     fired = static_cast<int>(kind);
@@ -33,10 +35,10 @@ class Watchdog {
   using Action = std::function<void()>;
 
   static Watchdog& instance() {
-    // Leaked: guards may outlive static destruction. A forked child has no thread, and gets a watchdog of its own.
+    // Leaked: guards may outlive static destruction. A forked child has no thread, and gets a
+    // watchdog of its own.
     static std::atomic<Watchdog*> current = new Watchdog;
-    static const int registered =
-        pthread_atfork(nullptr, nullptr, [] { current = new Watchdog; });
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { current = new Watchdog; });
     (void)registered;
     return *current;
   }

@@ -1,4 +1,5 @@
-// Interrupts blocking calls of client libraries that know no deadline: one timer thread for the process.
+// Interrupts blocking calls of client libraries that know no deadline: one timer thread for the
+// process.
 #pragma once
 
 #include <atomic>
@@ -13,9 +14,10 @@
 
 namespace cenote {
 
-// While it lives, calls `interrupt` at most once: when the deadline passes (on the watchdog's thread) or a stop is requested
-// (on the requester's thread). `interrupt` must be quick and thread-safe. The destructor waits for a running `interrupt`, so
-// that it can never hit what comes after.
+// While it lives, calls `interrupt` at most once: when the deadline passes (on the watchdog's
+// thread) or a stop is requested (on the requester's thread). `interrupt` must be quick and
+// thread-safe. The destructor waits for a running `interrupt`, so that it can never hit what comes
+// after.
 class InterruptGuard {
  public:
   InterruptGuard(const CallContext& context, std::function<void()> interrupt);

@@ -2,8 +2,8 @@
 #include "driver/placeholders.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -13,8 +13,12 @@ namespace {
 bool is_word_start(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_word_part(char c) { return is_word_start(c) || is_digit(c); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_word_part(char c) {
+  return is_word_start(c) || is_digit(c);
+}
 
 std::optional<int> number_of(std::string_view digits) {
   int number = 0;
@@ -41,7 +45,8 @@ struct Resolver {
         if (!question) return -1;
         if (next_question >= count) {
           return make_error(ErrorKind::kInterface,
-                            "the statement has more placeholders than the " + std::to_string(count) +
+                            "the statement has more placeholders than the " +
+                                std::to_string(count) +
                                 " parameters given: pass one value for each '?'");
         }
         return next_question++;
@@ -69,7 +74,8 @@ Scheme scheme_of(std::string_view sql, const Params& params, const SqlDialect& d
   bool numbered = false;
   SqlScanner scanner(sql, dialect);
   for (SqlToken token = scanner.next(); token != SqlToken::kEnd; token = scanner.next()) {
-    if (token != SqlToken::kPlaceholder || scanner.text() == "?" || scanner.text() == "??") continue;
+    if (token != SqlToken::kPlaceholder || scanner.text() == "?" || scanner.text() == "??")
+      continue;
     const std::string_view name = scanner.text().substr(1);
     if (scanner.text()[0] == '$' && is_digit(name[0])) {
       numbered = true;
@@ -86,8 +92,9 @@ Status check_all_used(const Params& params, const std::vector<int>& native_of) {
     const std::string which = params.names.empty() ? "parameter " + std::to_string(i + 1)
                                                    : "parameter '" + params.names[i] + "'";
     return make_error(ErrorKind::kInterface,
-                      which + " is not used by the statement: it needs a placeholder (?, $1, :name, "
-                              "@name or $name), or has to go");
+                      which +
+                          " is not used by the statement: it needs a placeholder (?, $1, :name, "
+                          "@name or $name), or has to go");
   }
   return Status::OK();
 }
@@ -190,7 +197,8 @@ SqlToken SqlScanner::next() {
     while (end_ < sql_.size() && is_word_part(sql_[end_])) ++end_;
     return SqlToken::kSymbol;
   }
-  if ((c == ':' || c == '@' || c == '$') && (is_word_start(following) || (c == '$' && is_digit(following)))) {
+  if ((c == ':' || c == '@' || c == '$') &&
+      (is_word_start(following) || (c == '$' && is_digit(following)))) {
     end_ = begin_ + 2;
     const bool digits = is_digit(following);
     while (end_ < sql_.size() && (digits ? is_digit(sql_[end_]) : is_word_part(sql_[end_]))) ++end_;
@@ -212,7 +220,8 @@ Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& par
   }
 
   Resolver resolver{params, scheme_of(sql, params, dialect)};
-  std::vector<int> native_of(params.values.size(), 0);  // 1-based number of a value's native placeholder
+  std::vector<int> native_of(params.values.size(),
+                             0);  // 1-based number of a value's native placeholder
   bound.sql.reserve(sql.size() + 16);
   size_t copied = 0;
   SqlScanner scanner(sql, dialect);

@@ -1,5 +1,6 @@
-// Turns the placeholders that cenote accepts everywhere (`?`, `$1`, `:name`, `@name`, `$name`) into a database's own. Reads
-// just enough SQL to leave strings, quoted identifiers and comments alone; values never enter the text.
+// Turns the placeholders that cenote accepts everywhere (`?`, `$1`, `:name`, `@name`, `$name`) into
+// a database's own. Reads just enough SQL to leave strings, quoted identifiers and comments alone;
+// values never enter the text.
 #pragma once
 
 #include <string>
@@ -13,13 +14,14 @@ namespace cenote {
 
 // How a database writes placeholders and what its lexer knows beyond standard SQL.
 struct SqlDialect {
-  bool numbered = false;            // native placeholders are $1, $2 …, each number one value; else `?`, in order
-  bool dollar_quotes = false;       // $tag$ … $tag$ (PostgreSQL)
-  bool escape_strings = false;      // E'it\'s' (PostgreSQL)
-  bool backslash_escapes = false;   // 'it\'s' (MySQL)
-  bool bracket_identifiers = false; // [name] (SQL Server, SQLite)
+  bool numbered =
+      false;  // native placeholders are $1, $2 …, each number one value; else `?`, in order
+  bool dollar_quotes = false;        // $tag$ … $tag$ (PostgreSQL)
+  bool escape_strings = false;       // E'it\'s' (PostgreSQL)
+  bool backslash_escapes = false;    // 'it\'s' (MySQL)
+  bool bracket_identifiers = false;  // [name] (SQL Server, SQLite)
   bool backtick_identifiers = false;
-  bool nested_comments = false;     // /* /* */ */ (PostgreSQL, SQL Server)
+  bool nested_comments = false;  // /* /* */ */ (PostgreSQL, SQL Server)
 };
 
 struct BoundStatement {
@@ -29,14 +31,19 @@ struct BoundStatement {
 
 // Rules:
 // - Without parameters the text is passed on as it is; a `?` may then be an operator.
-// - Names: every `:name`, `@name`, `$name` that names a parameter is a placeholder, any other stays (T-SQL variables, array
-//   slices, casts). Names are compared exactly. With no such placeholder in the text, the order of `?` counts.
-// - Positional: `$1` … if the text has any (then `?` is left alone), else `?`; `??` is an escaped `?`.
-// - Each parameter must be used and each placeholder must have a value: kInterface says which is not.
+// - Names: every `:name`, `@name`, `$name` that names a parameter is a placeholder, any other stays
+// (T-SQL variables, array
+//   slices, casts). Names are compared exactly. With no such placeholder in the text, the order of
+//   `?` counts.
+// - Positional: `$1` … if the text has any (then `?` is left alone), else `?`; `??` is an escaped
+// `?`.
+// - Each parameter must be used and each placeholder must have a value: kInterface says which is
+// not.
 Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& params,
                                          const SqlDialect& dialect);
 
-// One lexical element of a statement, for those who need to look at its words: never inside strings or comments.
+// One lexical element of a statement, for those who need to look at its words: never inside strings
+// or comments.
 enum class SqlToken { kEnd, kWord, kPlaceholder, kSymbol, kQuoted };
 
 // Walks a statement token by token. Comments and white space are skipped.

@@ -16,7 +16,9 @@ const std::vector<const Driver*>& registry() {
 
 }  // namespace
 
-std::vector<const Driver*> drivers() { return registry(); }
+std::vector<const Driver*> drivers() {
+  return registry();
+}
 
 Result<const Driver*> find_driver(std::string_view type) {
   std::string known;

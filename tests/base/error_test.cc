@@ -17,8 +17,10 @@ ErrorDetail detail(ErrorKind kind, Sent sent = Sent::kYes, std::string sqlstate 
 TEST(Error, a_statement_is_retryable_only_if_it_cannot_have_happened) {
   EXPECT_TRUE(retryable(make_error(detail(ErrorKind::kConnection, Sent::kNo), "refused")));
   EXPECT_FALSE(retryable(make_error(detail(ErrorKind::kConnection, Sent::kMaybe), "reset")));
-  EXPECT_TRUE(retryable(make_error(detail(ErrorKind::kOperational, Sent::kYes, "40P01"), "deadlock")));
-  EXPECT_FALSE(retryable(make_error(detail(ErrorKind::kIntegrity, Sent::kYes, "23505"), "duplicate")));
+  EXPECT_TRUE(
+      retryable(make_error(detail(ErrorKind::kOperational, Sent::kYes, "40P01"), "deadlock")));
+  EXPECT_FALSE(
+      retryable(make_error(detail(ErrorKind::kIntegrity, Sent::kYes, "23505"), "duplicate")));
   EXPECT_TRUE(retryable(make_error(ErrorKind::kPoolTimeout, "full")));
   EXPECT_FALSE(retryable(Status::OK()));
 }
@@ -26,14 +28,16 @@ TEST(Error, a_statement_is_retryable_only_if_it_cannot_have_happened) {
 TEST(Error, overload_is_not_death) {
   EXPECT_TRUE(counts_against_target(make_error(ErrorKind::kConnection, "refused")));
   EXPECT_TRUE(counts_against_target(make_error(ErrorKind::kReadOnly, "demoted")));
-  for (const ErrorKind kind : {ErrorKind::kOverload, ErrorKind::kPoolTimeout, ErrorKind::kProgramming,
-                               ErrorKind::kQueryTimeout, ErrorKind::kAuthentication}) {
+  for (const ErrorKind kind :
+       {ErrorKind::kOverload, ErrorKind::kPoolTimeout, ErrorKind::kProgramming,
+        ErrorKind::kQueryTimeout, ErrorKind::kAuthentication}) {
     EXPECT_FALSE(counts_against_target(make_error(kind, "x"))) << to_string(kind);
   }
 }
 
 TEST(Error, origin_is_named_once_and_keeps_the_detail) {
-  const Status plain = make_error(detail(ErrorKind::kProgramming, Sent::kYes, "42601"), "syntax error");
+  const Status plain =
+      make_error(detail(ErrorKind::kProgramming, Sent::kYes, "42601"), "syntax error");
   const Status named = with_origin(plain, "main_db", "db1:5432/app");
   EXPECT_EQ(named.message(), "pool 'main_db' at db1:5432/app: syntax error");
   EXPECT_EQ(with_origin(named, "main_db", "db1:5432/app").message(), named.message());

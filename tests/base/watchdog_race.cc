@@ -1,11 +1,11 @@
 // Interrupts come from other threads; none may arrive after the guard is gone.
-#include "base/watchdog.h"
-
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/watchdog.h"
 
 namespace cenote {
 namespace {

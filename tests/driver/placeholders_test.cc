@@ -6,8 +6,8 @@
 namespace cenote {
 namespace {
 
-constexpr SqlDialect kPostgres{.numbered = true, .dollar_quotes = true, .escape_strings = true,
-                               .nested_comments = true};
+constexpr SqlDialect kPostgres{
+    .numbered = true, .dollar_quotes = true, .escape_strings = true, .nested_comments = true};
 constexpr SqlDialect kPlain{.bracket_identifiers = true};
 
 std::string bound(std::string_view sql, const Params& params, const SqlDialect& dialect) {
@@ -62,11 +62,13 @@ TEST(Placeholders, nothing_is_touched_without_parameters) {
 }
 
 TEST(Placeholders, too_few_too_many_and_unknown_are_errors_that_say_which) {
-  EXPECT_NE(bound("select ?, ?", Params::of(1), kPlain).find("more placeholders"), std::string::npos);
+  EXPECT_NE(bound("select ?, ?", Params::of(1), kPlain).find("more placeholders"),
+            std::string::npos);
   EXPECT_NE(bound("select ?", Params::of(1, 2), kPlain).find("parameter 2 is not used"),
             std::string::npos);
   EXPECT_NE(bound("select $3", Params::of(1), kPlain).find("$3 has no value"), std::string::npos);
-  EXPECT_NE(bound("select :a", named({"a", "b"}), kPlain).find("'b' is not used"), std::string::npos);
+  EXPECT_NE(bound("select :a", named({"a", "b"}), kPlain).find("'b' is not used"),
+            std::string::npos);
 }
 
 TEST(Placeholders, the_first_keyword_is_found_behind_comments_and_brackets) {

@@ -1,0 +1,96 @@
+"""Runs the tests of every language and ends in one line: `N passed, N failed, N skipped`.
+
+`make test` calls it after the build, under tools/servers.py. A ctest program counts with its GoogleTest cases.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = ROOT / "build" / "venv" / "bin" / "python"
+# Of a failed run, what stands before the summary of GoogleTest's cases.
+CASES = re.compile(r"\[==========\] (\d+) tests? from")
+PASSED = re.compile(r"\[  PASSED  \] (\d+) tests?")
+SKIPPED = re.compile(r"\[  SKIPPED \] (\d+) tests?")
+
+
+class Counts:
+    """Tests passed, failed and skipped."""
+
+    def __init__(self, passed: int = 0, failed: int = 0, skipped: int = 0) -> None:
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def __iadd__(self, other: Counts) -> Counts:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def number(pattern: re.Pattern[str], text: str) -> int:
+    found = pattern.search(text)
+    return int(found.group(1)) if found else 0
+
+
+def ctest(preset: str, *options: str) -> Counts:
+    """All C++ tests of a preset."""
+    report = ROOT / "build" / preset / "ctest.xml"
+    report.unlink(missing_ok=True)
+    jobs = str(os.cpu_count() or 2)
+    subprocess.run(
+        ["ctest", "--preset", preset, "-j", jobs, "--output-junit", str(report), *options],
+        cwd=ROOT,
+        check=False,
+    )
+    counts = Counts()
+    if not report.exists():
+        return Counts(failed=1)
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        output = case.findtext("system-out") or ""
+        cases, passed, skipped = number(CASES, output), number(PASSED, output), number(SKIPPED, output)
+        if case.get("status") == "run":
+            # GoogleTest counts a skipped case as passed too.
+            counts += Counts(passed=max(passed - skipped, 0) if cases else 1, skipped=skipped)
+        else:
+            # A crashed program counts as one failure at least.
+            counts += Counts(passed=max(passed - skipped, 0), failed=max(cases - passed, 1), skipped=skipped)
+    return counts
+
+
+def pytest(*folders: str) -> Counts:
+    """All Python tests below the folders."""
+    present = [folder for folder in folders if (ROOT / folder).is_dir()]
+    if not present:
+        return Counts()
+    report = ROOT / "build" / "pytest.xml"
+    report.unlink(missing_ok=True)
+    subprocess.run([str(PYTHON), "-m", "pytest", "-q", f"--junitxml={report}", *present], cwd=ROOT, check=False)
+    if not report.exists():
+        return Counts(failed=1)
+    suite = next(ElementTree.parse(report).getroot().iter("testsuite"))
+    total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    return Counts(total - failed - skipped, failed, skipped)
+
+
+def main() -> int:
+    counts = ctest("release")
+    counts += pytest("tests/tools", "tests/cli", "tests/python")
+    print(counts, flush=True)
+    if counts.passed == 0:
+        print("no test passed: was anything built? try 'make build'", file=sys.stderr)
+        return 1
+    return 1 if counts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
