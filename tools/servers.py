@@ -1,7 +1,7 @@
 """Runs a command with the real servers of the tests: `tools/servers.py [--only NAME,…] -- COMMAND …`.
 
-Each file in tests/servers that has a `serve(directory)` context manager starts one server (or a family) on free loopback
-ports and yields environment variables. All of them end with the command, also when it fails or is interrupted.
+Each file in tests/servers that has a `serve(directory)` context manager starts one server (or a family) on free
+loopback ports and yields environment variables. All of them end with the command, also when it fails or is interrupted.
 """
 
 from __future__ import annotations

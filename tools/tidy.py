@@ -52,7 +52,7 @@ BANS = [
     (
         r"#include <arrow/api\.h>",
         r"^(tests|bench|examples)/",
-        "the narrow header: arrow/api.h costs two seconds a file",
+        "a narrow header: arrow/api.h costs two seconds",
     ),
     (r"co_await[^;]*[{\[]", r"^$", "a named operand: g++ 12 destroys temporaries of co_await twice"),
     (r"\bsleep_for\b", r"^(src/|bench/|tests/pool/|tests/driver/|tests/base/|tests/manager/)", "an event to wait for"),
