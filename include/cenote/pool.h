@@ -262,6 +262,8 @@ class Transaction {
 // shared_ptr, because streams, transactions and asynchronous calls keep it alive until they ended.
 class LocalPool : public std::enable_shared_from_this<LocalPool> {
  public:
+  struct Parts;  // of the implementation
+
   // Validates the configuration and opens the target without connecting, unless min_connections > 0
   // (then it connects in the background). kConfig on a bad key or value.
   static Result<std::shared_ptr<LocalPool>> open(PoolConfig config);
@@ -316,7 +318,8 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
   Status drain(Deadline deadline);
 
  private:
-  struct Parts;
+  friend class Transaction;
+  friend struct LocalPoolAccess;
   explicit LocalPool(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
