@@ -65,6 +65,9 @@ enum class Role : uint8_t { kUnknown, kPrimary, kReplica };
 struct BatchLimits {
   int64_t rows = 65'536;
   int64_t bytes = int64_t{16} << 20;
+  // The caller takes the whole result anyway: a driver may look at every row before it tells the
+  // schema (SQLite, whose values have types of their own).
+  bool whole = false;
 };
 
 enum class Isolation : uint8_t { kDefault, kReadCommitted, kRepeatableRead, kSerializable };

@@ -1,0 +1,101 @@
+// One open handle of SQLite with its deadline: everything that may block goes through here.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sqlite3.h>
+
+#include "cenote/driver.h"
+
+#include "base/mutex.h"
+#include "base/watchdog.h"
+#include "driver/placeholders.h"
+#include "driver/sqlite/options.h"
+
+namespace cenote::sqlite {
+
+inline constexpr SqlDialect kDialect{.bracket_identifiers = true, .backtick_identifiers = true};
+
+// "name" with its quotes doubled inside.
+std::string quoted(std::string_view identifier);
+
+struct HandleCloser {
+  void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+};
+using Handle = std::unique_ptr<sqlite3, HandleCloser>;
+
+struct StatementCloser {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, StatementCloser>;
+
+class Session {
+ public:
+  Session(std::shared_ptr<const Options> options, std::string file, std::string endpoint,
+          Access access);
+
+  // Opens, or opens anew with the state of a fresh session.
+  Status open(const CallContext& context);
+
+  // Compiles the one statement in `sql`; kProgramming if there is none or more than one.
+  Result<Statement> prepare(std::string_view sql);
+  // SQLITE_ROW, SQLITE_DONE or the error. Only inside a Call.
+  Result<int> step(sqlite3_stmt* statement);
+  // Runs a statement of ours to its end. Only inside a Call.
+  Status run(std::string_view sql);
+  // Runs a rollback of ours whatever the deadline says: it must not fail for lateness.
+  void undo(const char* sql);
+
+  sqlite3* handle() const { return handle_.get(); }
+  const std::string& endpoint() const { return endpoint_; }
+  bool in_transaction() const { return handle_ && sqlite3_get_autocommit(handle_.get()) == 0; }
+  // Read-only by configuration or because the connection stands in the read lane.
+  bool read_only() const { return options_->read_only || access_ == Access::kReadOnly; }
+  bool usable() const { return usable_; }
+  void interrupt() noexcept;
+
+  // The time in which one statement of the caller runs: arms deadline, stop and cancel. One at a
+  // time.
+  class Call {
+   public:
+    Call(Session& session, const CallContext& context);
+    ~Call();
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    Session& session_;
+    std::optional<InterruptGuard> guard_;
+    friend class Session;
+  };
+  bool busy() const { return call_ != nullptr; }
+  // Why the call was interrupted, or OK.
+  Status interrupted() const;
+  Status error(int code, std::string_view doing = "");
+
+ private:
+  Status configure(sqlite3* handle);
+  Status use_journal_mode(sqlite3* handle);
+  static int on_busy(void* self, int attempts);
+  static int on_progress(void* self);
+
+  const std::shared_ptr<const Options> options_;
+  const std::string file_;
+  const std::string endpoint_;
+  const Access access_;
+  Handle handle_;  // changed under swap_ alone, so that interrupt() finds a live one
+  Mutex swap_;
+  bool usable_ = false;
+
+  // Of the call that runs.
+  Call* call_ = nullptr;
+  std::atomic<bool> stop_ = false;
+  Deadline deadline_;
+  TimePoint busy_since_;
+};
+
+}  // namespace cenote::sqlite

@@ -1,0 +1,130 @@
+// The drivers that the conformance suite runs over: one row each, with where their database is and
+// how their SQL differs.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/table.h>
+#include <gtest/gtest.h>
+
+#include "cenote/driver.h"
+
+namespace cenote {
+
+struct DriverCase {
+  std::string name;      // as the tests are called: "sqlite", "mssql_freetds"
+  std::string type;      // find_driver()
+  const char* variable;  // of the environment, with the server's URL; null where none is needed
+  DriverConfig (*config)(const std::string& url);
+
+  // Words of its SQL.
+  std::string int64_type = "bigint";
+  std::string double_type = "double precision";
+  std::string text_type = "text";
+  std::string binary_type = "blob";
+  // One row, one column of numbers from 1 to n; `%` stands for n.
+  std::string series =
+      "with recursive series(i) as (select 1 union all select i + 1 from series where i < %) "
+      "select i from series";
+  // A statement that runs for minutes if nobody stops it.
+  std::string endless =
+      "with recursive series(i) as (select 1 union all select i + 1 from series where i < "
+      "100000000000) select count(*) from series";
+  bool ddl_in_transaction = true;
+  bool has_savepoint_release = true;
+};
+
+inline std::vector<DriverCase> driver_cases() {
+  std::vector<DriverCase> cases;
+  {
+    DriverCase row;
+    row.name = "sqlite";
+    row.type = "sqlite";
+    row.variable = nullptr;
+    row.config = [](const std::string&) -> DriverConfig { return {{"database", ":memory:"}}; };
+    cases.push_back(row);
+  }
+  return cases;
+}
+
+// One open connection to the row's database, and the calls of the suite in short.
+class DriverTest : public testing::TestWithParam<DriverCase> {
+ protected:
+  void SetUp() override {
+    std::string url;
+    if (GetParam().variable != nullptr) {
+      const char* found = std::getenv(GetParam().variable);
+      if (found == nullptr) {
+        const char* required = std::getenv("CENOTE_TEST_REQUIRE_SERVERS");
+        if (required != nullptr && std::string_view(required) == "1") {
+          FAIL() << GetParam().variable << " is not set: run the tests with tools/servers.py";
+        }
+        GTEST_SKIP() << GetParam().variable << " is not set";
+      }
+      url = found;
+    }
+    const Result<const Driver*> driver = find_driver(GetParam().type);
+    ASSERT_TRUE(driver.ok()) << driver.status();
+    Result<std::shared_ptr<Database>> database = (*driver)->open(GetParam().config(url));
+    ASSERT_TRUE(database.ok()) << database.status();
+    database_ = *database;
+    connection_ = connect();
+    ASSERT_NE(connection_, nullptr);
+  }
+
+  std::unique_ptr<Connection> connect() {
+    Result<std::unique_ptr<Connection>> connection =
+        database_->connect({Deadline::in(std::chrono::seconds(20)), {}}, {});
+    EXPECT_TRUE(connection.ok()) << connection.status();
+    return connection.ok() ? std::move(*connection) : nullptr;
+  }
+
+  static CallContext context() { return {Deadline::in(std::chrono::seconds(30)), {}}; }
+
+  Result<std::shared_ptr<arrow::Table>> table(std::string_view sql, const Params& params = {},
+                                              BatchLimits limits = {}) {
+    ARROW_ASSIGN_OR_RAISE(auto reader, connection_->query(context(), sql, params, limits));
+    return reader->ToTable();
+  }
+  // The one value of a result, as text; "null" for null, or what went wrong.
+  std::string value(std::string_view sql, const Params& params = {}) {
+    const Result<std::shared_ptr<arrow::Table>> got = table(sql, params);
+    if (!got.ok()) return got.status().ToString();
+    if ((*got)->num_columns() != 1 || (*got)->num_rows() != 1) return (*got)->ToString();
+    return (*(*got)->column(0)->GetScalar(0))->ToString();
+  }
+  Result<int64_t> execute(std::string_view sql, const Params& params = {}) {
+    return connection_->execute(context(), sql, params);
+  }
+  // A table of the test's own, gone before and after.
+  void make_table(const std::string& name, const std::string& columns) {
+    drop_table(name);
+    const Result<int64_t> made = execute("create table " + name + " (" + columns + ")");
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  void drop_table(const std::string& name) {
+    const Result<int64_t> dropped = execute("drop table if exists " + name);
+    ASSERT_TRUE(dropped.ok()) << dropped.status();
+  }
+  static std::string series(int64_t n) {
+    std::string sql = GetParam().series;
+    return sql.replace(sql.find('%'), 1, std::to_string(n));
+  }
+
+  std::shared_ptr<Database> database_;
+  std::unique_ptr<Connection> connection_;
+};
+
+inline std::string case_name(const testing::TestParamInfo<DriverCase>& info) {
+  return info.param.name;
+}
+
+#define CENOTE_ALL_DRIVERS(suite)                                                         \
+  INSTANTIATE_TEST_SUITE_P(Drivers, suite, testing::ValuesIn(driver_cases()), case_name); \
+  GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite)
+
+}  // namespace cenote
