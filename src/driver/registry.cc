@@ -10,7 +10,7 @@ namespace {
 
 // Add a driver here, in the order of names.
 const std::vector<const Driver*>& registry() {
-  static const std::vector<const Driver*> all = {&sqlite_driver()};
+  static const std::vector<const Driver*> all = {&postgresql_driver(), &sqlite_driver()};
   return all;
 }
 
