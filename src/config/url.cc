@@ -1,0 +1,144 @@
+// Pools from URLs and from flat keys.
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "cenote/config.h"
+
+#include "config/schema.h"
+#include "config/value.h"
+
+namespace cenote {
+namespace {
+
+Status bad(std::string message) {
+  return make_error(ErrorKind::kConfig, std::move(message));
+}
+
+int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const int lower = std::tolower(static_cast<unsigned char>(c));
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+Result<std::string> decoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    const int high = i + 2 < text.size() ? hex(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex(text[i + 2]) : -1;
+    if (high < 0 || low < 0)
+      return bad("the URL has a '%' that is not followed by two hexadecimal digits; write %25");
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
+// user:password@host:port/database into the keys.
+Status read_authority(std::string_view rest, DriverConfig* keys) {
+  const size_t slash = rest.find('/');
+  std::string_view authority = rest.substr(0, slash);
+  if (slash != std::string_view::npos && slash + 1 < rest.size()) {
+    ARROW_ASSIGN_OR_RAISE((*keys)["database"], decoded(rest.substr(slash + 1)));
+  }
+  const size_t at = authority.rfind('@');
+  if (at != std::string_view::npos) {
+    const std::string_view user = authority.substr(0, at);
+    const size_t colon = user.find(':');
+    ARROW_ASSIGN_OR_RAISE((*keys)["username"], decoded(user.substr(0, colon)));
+    if (colon != std::string_view::npos) {
+      ARROW_ASSIGN_OR_RAISE((*keys)["password"], decoded(user.substr(colon + 1)));
+    }
+    authority = authority.substr(at + 1);
+  }
+  std::string_view host = authority;
+  if (host.starts_with('[')) {  // an IPv6 address
+    const size_t close = host.find(']');
+    if (close == std::string_view::npos)
+      return bad("the URL's host begins with '[' but has no ']'");
+    (*keys)["host"] = host.substr(1, close - 1);
+    host = host.substr(close + 1);
+  } else {
+    const std::string_view name = host.substr(0, host.find(':'));
+    if (!name.empty()) {
+      ARROW_ASSIGN_OR_RAISE((*keys)["host"], decoded(name));
+    }
+    host = host.substr(name.size());
+  }
+  if (host.starts_with(':')) (*keys)["port"] = host.substr(1);
+  return Status::OK();
+}
+
+}  // namespace
+
+Result<PoolConfig> pool_from_keys(std::string_view pool_id, std::string_view type,
+                                  const DriverConfig& keys) {
+  PoolConfig pool;
+  pool.id = pool_id;
+  pool.type = type;
+  ARROW_ASSIGN_OR_RAISE(const Driver* driver, find_driver(type));
+  const auto& options = driver->traits().options;
+  for (const auto& [key, value] : keys) {
+    const bool own =
+        std::any_of(options.begin(), options.end(),
+                    [&name = key](const OptionSpec& spec) { return spec.name == name; });
+    const KeyRow* row = own ? nullptr : find_key(pool_keys(), key);
+    if (row == nullptr && !own) row = find_original(key);
+    if (row != nullptr) {
+      const Status status = row->set(pool, value);
+      if (!status.ok())
+        return bad("pool '" + pool.id + "': key '" + key + "': " + status.message());
+    } else if (own || !is_ignored_original(key)) {
+      pool.config[key] = value;
+    }
+  }
+  const Status status = check_driver_config(driver->traits(), pool.config);
+  if (!status.ok()) return bad("pool '" + pool.id + "': " + status.message());
+  return pool;
+}
+
+Result<PoolConfig> pool_from_url(std::string_view url, std::string_view pool_id) {
+  const size_t colon = url.find(':');
+  // One letter before a colon, or none at all: a path.
+  const bool has_scheme =
+      colon != std::string_view::npos && colon > 1 &&
+      std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(colon),
+                  [](unsigned char c) { return std::isalnum(c) != 0 || c == '+'; });
+  DriverConfig keys;
+  if (!has_scheme) {
+    keys["database"] = url;
+    return pool_from_keys(pool_id, "sqlite", keys);
+  }
+  std::string type(url.substr(0, colon));
+  if (type == "postgres") type = "postgresql";
+  if (type == "sqlserver") type = "mssql";
+  std::string_view rest = url.substr(colon + 1);
+  const size_t question = rest.find('?');
+  std::string_view query = question == std::string_view::npos ? "" : rest.substr(question + 1);
+  rest = rest.substr(0, question);
+  if (type == "sqlite") {
+    // sqlite:shop.db, sqlite:///relative.db and sqlite:////absolute.db (as SQLAlchemy writes them),
+    // sqlite::memory:
+    if (rest.starts_with("///")) rest = rest.substr(3);
+    ARROW_ASSIGN_OR_RAISE(keys["database"], decoded(rest));
+  } else {
+    if (!rest.starts_with("//")) return bad("the URL must begin with " + type + "://host");
+    ARROW_RETURN_NOT_OK(read_authority(rest.substr(2), &keys));
+  }
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query = query.substr(std::min(query.size(), pair.size() + 1));
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos)
+      return bad("the URL's '" + std::string(pair) + "' has no '='");
+    ARROW_ASSIGN_OR_RAISE(const std::string key, decoded(pair.substr(0, equals)));
+    ARROW_ASSIGN_OR_RAISE(keys[key], decoded(pair.substr(equals + 1)));
+  }
+  return pool_from_keys(pool_id, type, keys);
+}
+
+}  // namespace cenote

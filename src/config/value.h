@@ -1,0 +1,29 @@
+// Text of the configuration into values: durations with units, booleans, numbers, references to
+// secrets; and the nearest known key.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cenote/deadline.h"
+#include "cenote/error.h"
+
+namespace cenote {
+
+// "250ms", "5s", "10min" ("10m"), "1h", "2d"; a bare number is seconds. Not negative. The message
+// says what is allowed.
+Result<Duration> parse_duration(std::string_view text);
+Result<int64_t> parse_integer(std::string_view text);
+Result<double> parse_number(std::string_view text);
+// true/false, yes/no, on/off, in any case.
+Result<bool> parse_boolean(std::string_view text);
+
+// Replaces each `${env:NAME}` and `${file:PATH}`; `file:PATH` alone means the same. A file's last
+// newline is dropped.
+Result<std::string> resolve_references(std::string_view text);
+
+// "; did you mean 'x'?" for the nearest of `known`, or "; known keys: a, b" where none is near.
+std::string suggest(std::string_view key, const std::vector<std::string_view>& known);
+
+}  // namespace cenote

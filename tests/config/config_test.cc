@@ -1,0 +1,156 @@
+// What a configuration file may say, and what is said of one that is wrong.
+#include "cenote/config.h"
+
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+#include "cenote/manager.h"
+
+#include "config/value.h"
+
+namespace cenote {
+namespace {
+
+std::string yaml(const std::string& pool) {
+  return "deployment:\n  pools:\n    - " + pool + "\n";
+}
+
+std::string error_of(const std::string& text) {
+  return parse_config(text, "cenote.yaml").status().message();
+}
+
+TEST(Config, adr_002s_standalone_file_is_read) {
+  const auto config = parse_config(
+      "deployment:\n  mode: standalone\n  pools:\n    - id: main_db\n      type: sqlite\n"
+      "      config: {database: shop.db, max_connections: 7}\n      pool: {acquire_timeout: "
+      "250ms}\n"
+      "      health: {interval: 5}\n",
+      "cenote.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->pools.size(), 1U);
+  const PoolConfig& pool = config->pools[0];
+  EXPECT_EQ(pool.config.at("database"), "shop.db");
+  EXPECT_EQ(pool.pool.max_connections, 7);
+  EXPECT_EQ(pool.pool.acquire_timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(pool.health.interval, std::chrono::seconds(5));
+}
+
+TEST(Config, an_unknown_key_is_named_with_its_place_and_the_nearest_known_one) {
+  const std::string text = error_of(yaml(
+      "id: a\n      type: sqlite\n      config: {database: x}\n      pool: {max_conections: 3}"));
+  EXPECT_NE(text.find("cenote.yaml:6:14: key 'max_conections'"), std::string::npos) << text;
+  EXPECT_NE(text.find("did you mean 'max_connections'?"), std::string::npos) << text;
+  const std::string driver = error_of(yaml("{id: a, type: sqlite, config: {databse: x}}"));
+  EXPECT_NE(driver.find("did you mean 'database'?"), std::string::npos) << driver;
+}
+
+TEST(Config, wrong_values_say_what_to_write) {
+  EXPECT_NE(
+      error_of(yaml("{id: a, type: sqlite, config: {database: x}, pool: {idle_timeout: soon}}"))
+          .find("10min"),
+      std::string::npos);
+  EXPECT_NE(error_of(yaml("{id: a, type: oracle, config: {}}")).find("sqlite"), std::string::npos);
+  EXPECT_NE(error_of("deployment: {mode: cluster}").find("standalone, coordinated or distributed"),
+            std::string::npos);
+  EXPECT_NE(error_of(yaml("{id: a, type: sqlite}")).find("'config': is missing"),
+            std::string::npos);
+}
+
+TEST(Config, yaml_of_every_wrong_kind_is_an_error_with_a_place) {
+  for (const char* text :
+       {"", "[]", "a", "deployment: 3", "deployment: {pools: {}}", "deployment: {pools: [3]}",
+        "deployment: [", "{deployment: {}, deployment: {}}", "\t- x", "deployment: &a [*a]",
+        "deployment: {pools: [{id: [], type: sqlite, config: {}}]}", "? [a]\n: b"}) {
+    EXPECT_EQ(error_of(text).find("cenote.yaml"), 0U) << text << " → " << error_of(text);
+  }
+}
+
+TEST(Config, secrets_come_from_references_and_never_show) {
+  ::setenv("CENOTE_TEST_FILE", "from-env.db", 1);
+  const auto config =
+      parse_config(yaml("{id: a, type: sqlite, config: {database: \"${env:CENOTE_TEST_FILE}\"}}"),
+                   "cenote.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->pools[0].config.at("database"), "from-env.db");
+  EXPECT_NE(error_of(yaml("{id: a, type: sqlite, config: {database: \"${env:CENOTE_NOT_SET}\"}}"))
+                .find("CENOTE_NOT_SET"),
+            std::string::npos);
+}
+
+TEST(Config, two_pools_of_one_name_are_refused) {
+  const std::string pool = "{id: a, type: sqlite, config: {database: x}}";
+  EXPECT_NE(error_of("deployment: {pools: [" + pool + ", " + pool + "]}").find("two pools"),
+            std::string::npos);
+}
+
+TEST(Config, urls_name_the_database_and_may_set_the_pool) {
+  const auto file = pool_from_url("shop.db", "p");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->type, "sqlite");
+  const auto sized = pool_from_url("sqlite:shop.db?max_connections=3", "p");
+  ASSERT_TRUE(sized.ok()) << sized.status();
+  EXPECT_EQ(sized->pool.max_connections, 3);
+  EXPECT_EQ(pool_from_url("sqlite::memory:", "p")->config.at("database"), ":memory:");
+  EXPECT_FALSE(pool_from_url("sqlite:a?nonsense=1", "p").ok());
+  const auto server = pool_from_url("postgresql://us%40er:p%3Aw@db1:5433/shop", "p");
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(server->config.at("username"), "us@er");
+  EXPECT_EQ(server->config.at("password"), "p:w");
+  EXPECT_EQ(server->config.at("port"), "5433");
+  EXPECT_EQ(server->config.at("database"), "shop");
+}
+
+TEST(Config, the_originals_flat_keys_are_understood) {
+  const auto pool = pool_from_keys("main_db", "sqlite",
+                                   {{"database", "x.db"},
+                                    {"min_connections", "5"},
+                                    {"max_connections", "50"},
+                                    {"health_check_interval", "60"},
+                                    {"auto_scaling", "true"}});
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  EXPECT_EQ(pool->pool.min_connections, 5);
+  EXPECT_EQ(pool->health.interval, std::chrono::seconds(60));
+}
+
+TEST(Config, durations_carry_units) {
+  EXPECT_EQ(*parse_duration("250ms"), std::chrono::milliseconds(250));
+  EXPECT_EQ(*parse_duration("1.5"), std::chrono::milliseconds(1500));
+  EXPECT_EQ(*parse_duration("10min"), std::chrono::minutes(10));
+  for (const char* text : {"", "-1s", "5 s", "1e400", "s", "99999999999d"})
+    EXPECT_FALSE(parse_duration(text).ok()) << text;
+}
+
+TEST(Config, the_schema_knows_every_driver_and_every_pool_key) {
+  const std::string schema = config_schema();
+  for (const char* word :
+       {"2020-12", "max_connections", "stream_idle_limit", "\"sqlite\"", "fall"}) {
+    EXPECT_NE(schema.find(word), std::string::npos) << word;
+  }
+}
+
+TEST(Manager, pools_are_made_listed_used_and_removed) {
+  auto manager = *DistributedPoolManager::open({});
+  auto config = *pool_from_url("sqlite::memory:", "main_db");
+  ASSERT_TRUE(manager->create_pool(config).ok());
+  EXPECT_EQ(error_kind(manager->create_pool(config).status()), ErrorKind::kConfig);
+  EXPECT_EQ(manager->list_pools(), std::vector<std::string>{"main_db"});
+  EXPECT_TRUE(manager->execute_query("main_db", "select 1").ok());
+  const Status unknown = manager->execute_query("other", "select 1").status();
+  EXPECT_EQ(error_kind(unknown), ErrorKind::kUnknownPool);
+  EXPECT_NE(unknown.message().find("main_db"), std::string::npos);
+  EXPECT_NE(manager->prometheus().find("db_client_connection_max"), std::string::npos);
+  EXPECT_TRUE(manager->remove_pool("main_db", Deadline::in(std::chrono::seconds(10))).ok());
+  EXPECT_TRUE(manager->list_pools().empty());
+}
+
+TEST(Manager, a_mode_that_is_not_there_is_refused_clearly) {
+  DeploymentConfig config;
+  config.mode = DeploymentMode::kCoordinated;
+  const Status status = DistributedPoolManager::open(config).status();
+  EXPECT_EQ(error_kind(status), ErrorKind::kNotSupported);
+  EXPECT_NE(status.message().find("coordinated"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cenote
