@@ -113,7 +113,9 @@ Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, c
                                                                  const BatchLimits& limits) const {
   const TimePoint begin = Clock::now();
   const auto run = [&]() -> Result<std::shared_ptr<arrow::Table>> {
-    ARROW_ASSIGN_OR_RAISE(const auto reader, lease->query(call.context, sql, params, limits));
+    BatchLimits all = limits;
+    all.whole = true;  // nothing is handed out before the end: types may settle on all values
+    ARROW_ASSIGN_OR_RAISE(const auto reader, lease->query(call.context, sql, params, all));
     arrow::RecordBatchVector batches;
     for (;;) {
       std::shared_ptr<arrow::RecordBatch> batch;

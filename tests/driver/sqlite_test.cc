@@ -99,7 +99,8 @@ TEST_F(Sqlite, a_mixed_column_widens_and_loses_nothing) {
             "string: 9007199254740993, 0.1");
   EXPECT_EQ(column(*connection, "select 1 union all select 'one'"), "string: 1, one");
   EXPECT_EQ(column(*connection, "select null union all select 7"), "int64: null, 7");
-  EXPECT_EQ(column(*connection, "select 'a' union all select x'ff00'"), std::string("binary: a, \xFF\0", 13));
+  EXPECT_EQ(column(*connection, "select 'a' union all select x'ff00'"),
+            std::string("binary: a, \xFF\0", 13));
   run(*connection, "create table t (d date, b boolean, n integer)");
   run(*connection, "insert into t values ('2025-01-01', 1, 1), ('someday', 2, 'two')");
   EXPECT_EQ(column(*connection, "select d from t"), "string: 2025-01-01, someday");

@@ -324,7 +324,7 @@ bool Session::cancel_on_server() {
   (void)wait_for(-1, 0, done->signal.fd(), until);
   if (!done->sent) return false;
   Signal never;
-  while (true) {
+  while (!until.passed()) {
     while (PQisBusy(conn_.get()) != 0) {
       if (PQflush(conn_.get()) < 0) return false;
       if (!wait_for(PQsocket(conn_.get()), POLLIN, never.fd(), until)) return false;
@@ -335,7 +335,10 @@ bool Session::cancel_on_server() {
     if (PQresultStatus(result.get()) == PGRES_COPY_IN) {
       PQputCopyEnd(conn_.get(), "cancelled");
     }
+    // A COPY to the client is not read away here: the connection is given up instead.
+    if (PQresultStatus(result.get()) == PGRES_COPY_OUT) return false;
   }
+  return false;
 }
 
 Status Session::interrupt(const CallContext& context) {
