@@ -65,7 +65,8 @@ Status ConnectionPool::refusal() const {
 
 bool ConnectionPool::must_close(const Entry& entry, TimePoint now) const {
   return closed_ || entry.generation != generation_ || now >= entry.expires ||
-         !entry.connection->usable() || lanes_[entry.lane].total > lanes_[entry.lane].max;
+         !entry.connection->usable() ||
+         lanes_[entry.lane].total - lanes_[entry.lane].closing > lanes_[entry.lane].max;
 }
 
 bool ConnectionPool::take_idle(Lane& lane, uint32_t* slot, std::vector<uint32_t>* dead) {
@@ -130,6 +131,7 @@ Result<Lease> ConnectionPool::checkout(const CallContext& context, Access access
         auto waiter = std::make_shared<Waiter>();
         waiter->tag = tag;
         waiter->since = Clock::now();
+        waiter->context = context;
         lane.waiters.push_back(waiter);
         start_connects(lane);
         waiter->wake.wait_until(lock, context.stop, context.deadline.at(),
@@ -138,11 +140,7 @@ Result<Lease> ConnectionPool::checkout(const CallContext& context, Access access
         if (waiter->linked) {
           lane.waiters.remove(waiter);
           waiter->linked = false;
-          if (context.stop.stop_requested()) {
-            return make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
-          }
-          metrics_->timeouts.fetch_add(1, std::memory_order_relaxed);
-          return timeout_error(lane, waited);
+          return late_error(lane, *waiter);
         }
         metrics_->wait_time.record(waited);
         ARROW_RETURN_NOT_OK(waiter->status);
@@ -202,6 +200,14 @@ void ConnectionPool::checkout_async(const CallContext& context, Access access, s
   tell(std::move(told));
 }
 
+Status ConnectionPool::late_error(const Lane& lane, const Waiter& waiter) const {
+  if (waiter.context.stop.stop_requested()) {
+    return make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
+  }
+  metrics_->timeouts.fetch_add(1, std::memory_order_relaxed);
+  return timeout_error(lane, Clock::now() - waiter.since);
+}
+
 void ConnectionPool::expire(const WaiterPtr& waiter, Access access) {
   {
     const Lock lock(mutex_);
@@ -223,11 +229,21 @@ void ConnectionPool::expire(const WaiterPtr& waiter, Access access) {
 void ConnectionPool::serve(Lane& lane, std::vector<WaiterPtr>* told) {
   std::vector<uint32_t> dead;
   uint32_t slot = 0;
-  while (!paused_ && !lane.waiters.empty() && take_idle(lane, &slot, &dead)) {
-    WaiterPtr head = lane.waiters.front();
+  const auto late = [](const Waiter& waiter) {
+    return waiter.context.deadline.passed() || waiter.context.stop.stop_requested();
+  };
+  while (!paused_ && !lane.waiters.empty()) {
     // Whoever is past its deadline gets its error, never a connection.
+    WaiterPtr head = lane.waiters.front();
+    const bool expired = late(*head);
+    if (!expired && !take_idle(lane, &slot, &dead)) break;
     lane.waiters.pop_front();
     head->linked = false;
+    if (expired) {
+      head->status = late_error(lane, *head);
+      told->push_back(std::move(head));
+      continue;
+    }
     head->slot = slot;
     activate(slot, head->tag);
     told->push_back(std::move(head));

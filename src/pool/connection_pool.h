@@ -85,6 +85,7 @@ class ConnectionPool final : public DatabasePool {
     int min = 0;
     int total = 0;  // connecting too
     int connecting = 0;
+    int closing = 0;
     std::vector<uint32_t> idle;  // newest last
     std::list<WaiterPtr> waiters;
   };
@@ -110,6 +111,8 @@ class ConnectionPool final : public DatabasePool {
   void run_connect(uint32_t lane);
   void close_entry(uint32_t slot);
   Status timeout_error(const Lane& lane, Duration waited) const CENOTE_REQUIRES(mutex_);
+  // The error of a waiter that gave up or came too late; counts the timeout.
+  Status late_error(const Lane& lane, const Waiter& waiter) const CENOTE_REQUIRES(mutex_);
   // A waiter whose deadline passed or who was stopped: unlinks and fails it, unless it was served
   // already.
   void expire(const WaiterPtr& waiter, Access access);

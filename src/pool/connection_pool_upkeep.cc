@@ -64,6 +64,7 @@ void ConnectionPool::close_entry(uint32_t slot) {
   {
     const Lock lock(mutex_);
     entries_[slot]->state = State::kBusy;
+    ++lanes_[entries_[slot]->lane].closing;
     connection = std::move(entries_[slot]->connection);
   }
   connection.reset();  // may take a round trip; it counts against the limit until it is done
@@ -74,6 +75,7 @@ void ConnectionPool::close_entry(uint32_t slot) {
     entries_[slot].reset();
     free_slots_.push_back(slot);
     --lane.total;
+    --lane.closing;
     serve(lane, &told);
     changed_.notify_all();
   }
@@ -131,6 +133,7 @@ void ConnectionPool::run_connect(uint32_t index) {
   Result<std::unique_ptr<Connection>> made =
       connect({Deadline::in(config_.pool.connect_timeout), {}}, access);
   std::vector<WaiterPtr> told;
+  std::unique_ptr<Connection> unwanted;
   {
     const Lock lock(mutex_);
     Lane& lane = lanes_[index];
@@ -141,6 +144,8 @@ void ConnectionPool::run_connect(uint32_t index) {
       // With no connection left, all who wait wait for the same failure.
       fail_waiters(lane, made.status(), lane.total == lane.connecting || hopeless(made.status()),
                    &told);
+    } else if (closed_) {
+      unwanted = std::move(*made);
     } else {
       metrics_->create_time.record(Clock::now() - begin);
       uint32_t slot = 0;
@@ -167,6 +172,12 @@ void ConnectionPool::run_connect(uint32_t index) {
       lane.idle.push_back(slot);
       serve(lane, &told);
     }
+    changed_.notify_all();
+  }
+  if (unwanted != nullptr) {
+    unwanted.reset();
+    const Lock lock(mutex_);
+    --lanes_[index].total;
     changed_.notify_all();
   }
   tell(std::move(told));

@@ -38,7 +38,9 @@ void HealthRule::observe(const Result<Probe>& probe) {
   verdict_.last_error = probe.status().message();
   verdict_.authorised = kind != ErrorKind::kAuthentication;
   verdict_.overloaded = kind == ErrorKind::kOverload;
-  if (!verdict_.authorised || verdict_.overloaded) return;
+  // Overload is not death, nor is a refused password; an answer that came too late is.
+  const bool dead = counts_against_target(probe.status()) || kind == ErrorKind::kQueryTimeout;
+  if (!dead) return;
   ++fails_;
   verdict_.state = fails_ >= options_.fall ? HealthState::kDown : HealthState::kSuspect;
 }

@@ -156,7 +156,9 @@ Result<int64_t> LocalPool::execute(std::string_view sql, const Params& params,
   ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
   const TimePoint begin = Clock::now();
   Result<int64_t> affected = lease->execute(call.context, sql, params);
-  ARROW_RETURN_NOT_OK(parts_->finish(affected.status(), begin, 0));
+  const Status status = parts_->finish(affected.status(), begin, 0);
+  if (poisons_connection(status)) lease.discard();
+  ARROW_RETURN_NOT_OK(status);
   return affected;
 }
 
@@ -166,7 +168,9 @@ Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatch
   ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
   const TimePoint begin = Clock::now();
   Result<int64_t> inserted = lease->ingest(call.context, target, rows);
-  ARROW_RETURN_NOT_OK(parts_->finish(inserted.status(), begin, 0));
+  const Status status = parts_->finish(inserted.status(), begin, 0);
+  if (poisons_connection(status)) lease.discard();
+  ARROW_RETURN_NOT_OK(status);
   return inserted;
 }
 

@@ -291,6 +291,18 @@ TEST(LocalPool, draining_waits_for_who_works_and_refuses_who_comes) {
   EXPECT_EQ(f.server->open, 0);
 }
 
+TEST(LocalPool, draining_closes_a_connect_that_was_under_way) {
+  const Fixture f;
+  f.server->set_hold(true);
+  EXPECT_FALSE(f.pool->execute_query("select", {}, within(milliseconds(5))).ok());
+  auto drained =
+      std::async(std::launch::async, [&] { return f.pool->drain(Deadline::in(hours(1))); });
+  f.until([](const PoolStatus& status) { return status.closed; });
+  f.server->set_hold(false);
+  EXPECT_TRUE(drained.get().ok());
+  EXPECT_EQ(f.server->open, 0);
+}
+
 TEST(LocalPool, growing_serves_the_queue_and_shrinking_closes_what_is_too_much) {
   const Fixture f(one_connection());
   auto first = f.pool->checkout();
