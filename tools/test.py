@@ -47,7 +47,18 @@ def ctest(preset: str, *options: str) -> Counts:
     report.unlink(missing_ok=True)
     jobs = str(os.cpu_count() or 2)
     subprocess.run(
-        ["ctest", "--preset", preset, "-j", jobs, "--output-junit", str(report), *options],
+        [
+            "ctest",
+            "--preset",
+            preset,
+            "-j",
+            jobs,
+            "--output-junit",
+            str(report),
+            "--test-output-size-passed",
+            "1000000",
+            *options,
+        ],
         cwd=ROOT,
         check=False,
     )
