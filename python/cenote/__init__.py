@@ -1,0 +1,98 @@
+"""cenote: a database connection pool that answers SQL with Arrow data frames."""
+
+from __future__ import annotations
+
+import atexit as _atexit
+import contextlib as _contextlib
+import logging as _logging
+
+from . import _cenote, _errors
+from ._errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionError,  # noqa: A004  (the original's name; it derives from the builtin)
+    DatabaseError,
+    DataError,
+    DbPoolError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    PoolClosed,
+    PoolError,
+    PoolExhausted,
+    PoolTimeout,
+    ProgrammingError,
+    QueryCancelled,
+    QueryError,
+    QueryTimeout,
+    UnknownPool,
+)
+from ._frame import Frame
+from ._manager import DatabasePool, DeploymentMode, SyncView, create_pool
+from ._manager import open_managers as _open_managers
+from ._pool import AsyncStream, AsyncTransaction, Pool, Stream, Transaction, connect
+from ._pool import open_pools as _open_pools
+
+__version__: str = _cenote.__version__
+
+# Names that hide a builtin stay out of `import *`.
+__all__ = [
+    "AsyncStream",
+    "AsyncTransaction",
+    "AuthenticationError",
+    "ConfigError",
+    "DataError",
+    "DatabaseError",
+    "DatabasePool",
+    "DbPoolError",
+    "DeploymentMode",
+    "Error",
+    "Frame",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolExhausted",
+    "PoolTimeout",
+    "ProgrammingError",
+    "QueryCancelled",
+    "QueryError",
+    "QueryTimeout",
+    "Stream",
+    "SyncView",
+    "Transaction",
+    "UnknownPool",
+    "connect",
+    "create_pool",
+]
+
+for _name in __all__:
+    _item = globals()[_name]
+    if isinstance(_item, type) and _item.__module__.startswith("cenote._") and _item is not DeploymentMode:
+        _item.__module__ = "cenote"
+_errors.ConnectionError.__module__ = "cenote"
+
+_LEVELS = (_logging.DEBUG, _logging.INFO, _logging.WARNING, _logging.ERROR)
+
+
+def _log_line(level: int, part: str, message: str) -> None:
+    _logging.getLogger("cenote").log(_LEVELS[level], "%s: %s", part, message)
+
+
+def _close_all() -> None:
+    """Threads of C++ must not meet an interpreter that is gone."""
+    for closable in (*_open_pools, *(manager.sync for manager in _open_managers)):
+        with _contextlib.suppress(DbPoolError):
+            closable.close(0)
+    _cenote.set_log(None)
+
+
+_cenote.set_log(_log_line)
+_atexit.register(_close_all)

@@ -1,0 +1,101 @@
+// Arrow crosses to other libraries by the C data interface only, so that any version of them will do.
+#include "frame.h"
+
+#include <arrow/c/abi.h>
+#include <arrow/c/bridge.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "error.h"
+
+namespace cenote::python {
+namespace {
+
+// What a capsule holds is released by whoever took it; a capsule that nobody opened releases it itself.
+template <typename Struct>
+void release(PyObject* capsule) {
+  const char* const name = PyCapsule_GetName(capsule);
+  auto* const held = static_cast<Struct*>(PyCapsule_GetPointer(capsule, name));
+  if (held == nullptr) return;
+  if (held->release != nullptr) {
+    const nb::gil_scoped_release released;
+    held->release(held);
+  }
+  delete held;
+}
+
+template <typename Struct>
+nb::object capsule_of(std::unique_ptr<Struct> held, const char* name) {
+  PyObject* const capsule = PyCapsule_New(held.get(), name, release<Struct>);
+  if (capsule == nullptr) throw nb::python_error();
+  held.release();
+  return nb::steal(capsule);
+}
+
+template <typename Struct>
+Struct* pointer_of(const nb::object& capsule, const char* name) {
+  auto* const held = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), name));
+  if (held == nullptr) throw nb::python_error();
+  return held;
+}
+
+}  // namespace
+
+nb::object stream_capsule(std::shared_ptr<arrow::RecordBatchReader> reader) {
+  auto stream = std::make_unique<ArrowArrayStream>();
+  unwrap(arrow::ExportRecordBatchReader(std::move(reader), stream.get()));
+  return capsule_of(std::move(stream), "arrow_array_stream");
+}
+
+nb::object schema_capsule(const arrow::Schema& schema) {
+  auto exported = std::make_unique<ArrowSchema>();
+  unwrap(arrow::ExportSchema(schema, exported.get()));
+  return capsule_of(std::move(exported), "arrow_schema");
+}
+
+std::shared_ptr<arrow::RecordBatchReader> reader_from(nb::handle source) {
+  if (nb::hasattr(source, "__arrow_c_stream__")) {
+    const nb::object capsule = source.attr("__arrow_c_stream__")();
+    return unwrap(arrow::ImportRecordBatchReader(pointer_of<ArrowArrayStream>(capsule, "arrow_array_stream")));
+  }
+  if (nb::hasattr(source, "__arrow_c_array__")) {
+    const nb::object pair = source.attr("__arrow_c_array__")();
+    const nb::object schema = pair[0];
+    const nb::object array = pair[1];
+    auto batch = unwrap(arrow::ImportRecordBatch(pointer_of<ArrowArray>(array, "arrow_array"),
+                                                 pointer_of<ArrowSchema>(schema, "arrow_schema")));
+    return unwrap(arrow::RecordBatchReader::Make({batch}, batch->schema()));
+  }
+  throw nb::type_error(
+      "rows must come from an object with __arrow_c_stream__: a frame of cenote, pyarrow, polars or pandas 2.2 or later");
+}
+
+void bind_frame(nb::module_& module) {
+  nb::class_<Frame>(module, "Frame")
+      .def("num_rows", [](const Frame& frame) { return frame.table->num_rows(); })
+      .def("num_columns", [](const Frame& frame) { return frame.table->num_columns(); })
+      .def("columns", [](const Frame& frame) { return frame.table->ColumnNames(); })
+      .def("types",
+           [](const Frame& frame) {
+             std::vector<std::string> types;
+             for (const auto& field : frame.table->fields()) types.push_back(field->type()->ToString());
+             return types;
+           })
+      .def("rows", [](const Frame& frame, int64_t offset,
+                      int64_t count) { return rows_of(*frame.table, offset, count); })
+      .def("stream",
+           [](const Frame& frame) {
+             return stream_capsule(std::make_shared<arrow::TableBatchReader>(frame.table));
+           })
+      .def("schema", [](const Frame& frame) { return schema_capsule(*frame.table->schema()); });
+  module.def("frame_from", [](nb::handle source) {
+    auto reader = reader_from(source);
+    auto table = [&] {
+      const nb::gil_scoped_release released;
+      return reader->ToTable();
+    }();
+    return Frame{unwrap(std::move(table))};
+  });
+}
+
+}  // namespace cenote::python
