@@ -10,7 +10,6 @@ from . import _cenote, _errors
 from ._errors import (
     AuthenticationError,
     ConfigError,
-    ConnectionError,  # noqa: A004  (the original's name; it derives from the builtin)
     DatabaseError,
     DataError,
     DbPoolError,
@@ -29,6 +28,9 @@ from ._errors import (
     QueryError,
     QueryTimeout,
     UnknownPool,
+)
+from ._errors import (
+    ConnectionError as ConnectionError,  # the original's name; it derives from the builtin
 )
 from ._frame import Frame
 from ._manager import DatabasePool, DeploymentMode, SyncView, create_pool
@@ -88,7 +90,8 @@ def _log_line(level: int, part: str, message: str) -> None:
 
 def _close_all() -> None:
     """Threads of C++ must not meet an interpreter that is gone."""
-    for closable in (*_open_pools, *(manager.sync for manager in _open_managers)):
+    closables: list[Pool | SyncView] = [*_open_pools, *(manager.sync for manager in _open_managers)]
+    for closable in closables:
         with _contextlib.suppress(DbPoolError):
             closable.close(0)
     _cenote.set_log(None)

@@ -105,17 +105,17 @@ class Frame:
         names, cells = self._preview()
         names = [_shortened(name) for name in names]
         widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-                 for row in (names, *cells)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (names, *cells)
+        ]
         return "\n".join([*lines, f"[{self._rest()}]"])
 
     def _repr_html_(self) -> str:
         names, cells = self._preview()
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self._rest())}</p>"
-        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self._rest())}</p>"
 
 
 def _shortened(cell: object) -> str:

@@ -219,9 +219,7 @@ class DatabasePool:
     ) -> AsyncTransaction:
         return AsyncTransaction(self._core.pool(pool_id), isolation_of(isolation), read_only)
 
-    def query_stream(
-        self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000
-    ) -> AsyncStream:
+    def query_stream(self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000) -> AsyncStream:
         """The result in frames of at most `chunk_size` rows, in bounded memory."""
         if isinstance(params, int):  # the original's third parameter was chunk_size
             params, chunk_size = None, params
@@ -337,9 +335,7 @@ class SyncView:
         core, level = self._core.pool(pool_id), isolation_of(isolation)
         return Transaction(lambda: core.begin(level, read_only, PLAIN), pool_id)
 
-    def query_stream(
-        self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000
-    ) -> SyncStream:
+    def query_stream(self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000) -> SyncStream:
         core = self._core.pool(pool_id)
         return SyncStream(core.stream(sql, params, options(batch_rows=chunk_size)), pool_id)
 

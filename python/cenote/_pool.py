@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -179,10 +180,9 @@ class Transaction:
         if kind is None:
             core.step("commit", "")
             return
-        try:
+        # the first error is the one to tell; the connection is closed
+        with contextlib.suppress(DbPoolError):
             core.step("rollback", "")
-        except DbPoolError:
-            pass  # the first error is the one to tell; the connection is closed
 
 
 class AsyncTransaction:
@@ -237,10 +237,9 @@ class AsyncTransaction:
         if kind is None:
             await self.commit()
             return
-        try:
+        # the first error is the one to tell; the connection is closed
+        with contextlib.suppress(DbPoolError):
             await self.rollback()
-        except DbPoolError:
-            pass  # the first error is the one to tell; the connection is closed
 
 
 class Pool:
@@ -267,9 +266,7 @@ class Pool:
         """The whole result."""
         return Frame(self._core.query(sql, params, options(timeout, read_only, tag)), self._id)
 
-    def execute(
-        self, sql: str, params: Parameters = None, *, timeout: float | None = None, tag: str = ""
-    ) -> int:
+    def execute(self, sql: str, params: Parameters = None, *, timeout: float | None = None, tag: str = "") -> int:
         """Affected rows; -1 where the database does not say."""
         return self._core.execute(sql, params, options(timeout, None, tag))
 
@@ -342,5 +339,7 @@ def connect(
     keys = keys_of(target)
     kind = keys.pop("type", keys.pop("db_type", None))
     if kind is None:
-        raise ConfigError("the pool's config has no 'type'; write for example {'type': 'sqlite', 'database': 'shop.db'}")
+        raise ConfigError(
+            "the pool's config has no 'type'; write for example {'type': 'sqlite', 'database': 'shop.db'}"
+        )
     return Pool(_cenote.open_keys(keys.pop("id", id), kind, keys, credentials))

@@ -22,7 +22,8 @@ void Completions::push(uint64_t token, Status status, std::function<nb::object()
     ended_.push_back({token, std::move(status), std::move(make)});
   }
   const uint64_t one = 1;
-  if (first) [[maybe_unused]] const auto written = write(fd_, &one, sizeof one);
+  if (first) [[maybe_unused]]
+    const auto written = write(fd_, &one, sizeof one);
 }
 
 nb::list Completions::take() {

@@ -1,21 +1,24 @@
-// How results reach an event loop: threads of C++ push, an eventfd wakes the loop, the loop takes all that is there.
+// How results reach an event loop: threads of C++ push, an eventfd wakes the loop, the loop takes
+// all that is there.
 #pragma once
-
-#include <nanobind/nanobind.h>
 
 #include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "base/mutex.h"
+#include <nanobind/nanobind.h>
+
 #include "cenote/error.h"
+
+#include "base/mutex.h"
 
 namespace cenote::python {
 
 namespace nb = nanobind;
 
-// Thread-safe. Holds no Python object until the loop's thread asks, so that no other thread ever needs the GIL for it.
+// Thread-safe. Holds no Python object until the loop's thread asks, so that no other thread ever
+// needs the GIL for it.
 class Completions {
  public:
   Completions();
@@ -60,7 +63,8 @@ struct Reply {
     }
     // std::function wants a copyable capture; a Transaction is not copyable.
     auto value = std::make_shared<T>(std::move(result).MoveValueUnsafe());
-    queue->push(token, Status::OK(), [value, make]() -> nb::object { return make(std::move(*value)); });
+    queue->push(token, Status::OK(),
+                [value, make]() -> nb::object { return make(std::move(*value)); });
   }
   void send(const Status& status) const {
     queue->push(token, status, []() -> nb::object { return nb::none(); });

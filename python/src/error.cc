@@ -9,11 +9,13 @@ nb::object exception_of(const Status& status) {
   const ErrorDetail* detail = error_detail(status);
   const std::string_view kind = to_string(error_kind(status));
   const std::string& message = status.message();
-  // Looked up each time: errors are rare, and a cached object would have to die before the interpreter.
+  // Looked up each time: errors are rare, and a cached object would have to die before the
+  // interpreter.
   return nb::module_::import_("cenote._errors")
-      .attr("from_status")(nb::str(kind.data(), kind.size()), nb::str(message.data(), message.size()),
-                           detail ? detail->sqlstate.c_str() : "",
-                           detail ? detail->vendor_code : 0, detail ? detail->pool.c_str() : "",
+      .attr("from_status")(nb::str(kind.data(), kind.size()),
+                           nb::str(message.data(), message.size()),
+                           detail ? detail->sqlstate.c_str() : "", detail ? detail->vendor_code : 0,
+                           detail ? detail->pool.c_str() : "",
                            detail ? detail->endpoint.c_str() : "", retryable(status));
 }
 

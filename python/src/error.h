@@ -1,9 +1,9 @@
 // Where a failed Status becomes a Python exception: nowhere but in unwrap().
 #pragma once
 
-#include <nanobind/nanobind.h>
-
 #include <utility>
+
+#include <nanobind/nanobind.h>
 
 #include "cenote/error.h"
 

@@ -1,4 +1,5 @@
-// Arrow crosses to other libraries by the C data interface only, so that any version of them will do.
+// Arrow crosses to other libraries by the C data interface only, so that any version of them will
+// do.
 #include "frame.h"
 
 #include <arrow/c/abi.h>
@@ -11,7 +12,8 @@
 namespace cenote::python {
 namespace {
 
-// What a capsule holds is released by whoever took it; a capsule that nobody opened releases it itself.
+// What a capsule holds is released by whoever took it; a capsule that nobody opened releases it
+// itself.
 template <typename Struct>
 void release(PyObject* capsule) {
   const char* const name = PyCapsule_GetName(capsule);
@@ -56,7 +58,8 @@ nb::object schema_capsule(const arrow::Schema& schema) {
 std::shared_ptr<arrow::RecordBatchReader> reader_from(nb::handle source) {
   if (nb::hasattr(source, "__arrow_c_stream__")) {
     const nb::object capsule = source.attr("__arrow_c_stream__")();
-    return unwrap(arrow::ImportRecordBatchReader(pointer_of<ArrowArrayStream>(capsule, "arrow_array_stream")));
+    return unwrap(arrow::ImportRecordBatchReader(
+        pointer_of<ArrowArrayStream>(capsule, "arrow_array_stream")));
   }
   if (nb::hasattr(source, "__arrow_c_array__")) {
     const nb::object pair = source.attr("__arrow_c_array__")();
@@ -67,7 +70,8 @@ std::shared_ptr<arrow::RecordBatchReader> reader_from(nb::handle source) {
     return unwrap(arrow::RecordBatchReader::Make({batch}, batch->schema()));
   }
   throw nb::type_error(
-      "rows must come from an object with __arrow_c_stream__: a frame of cenote, pyarrow, polars or pandas 2.2 or later");
+      "rows must come from an object with __arrow_c_stream__: a frame of cenote, pyarrow, polars "
+      "or pandas 2.2 or later");
 }
 
 void bind_frame(nb::module_& module) {
@@ -78,7 +82,8 @@ void bind_frame(nb::module_& module) {
       .def("types",
            [](const Frame& frame) {
              std::vector<std::string> types;
-             for (const auto& field : frame.table->fields()) types.push_back(field->type()->ToString());
+             for (const auto& field : frame.table->fields())
+               types.push_back(field->type()->ToString());
              return types;
            })
       .def("rows", [](const Frame& frame, int64_t offset,

@@ -1,13 +1,13 @@
 // A signal handler may do next to nothing, so it wakes a thread that requests the stop.
 #include "interrupt.h"
 
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <thread>
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/mutex.h"
 
@@ -61,11 +61,13 @@ void remember_main_thread() {
 
 Interruptible::Interruptible(const std::stop_source& stop) {
   if (PyThread_get_thread_ident() != main_thread) return;
-  struct sigaction now {};
+  struct sigaction now{};
   sigaction(SIGINT, nullptr, &now);
   const bool nested = now.sa_handler == on_interrupt;
   // Ignored, fatal or somebody's own way: not ours to change.
-  if (!nested && ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler == SIG_IGN || now.sa_handler == SIG_DFL)) return;
+  if (!nested &&
+      ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler == SIG_IGN || now.sa_handler == SIG_DFL))
+    return;
   {
     const Lock lock(watcher().mutex);
     if (watcher().process != getpid()) {  // the first call, or the first after a fork

@@ -1,10 +1,11 @@
-// Ctrl-C during a blocking call on the main thread: asks the call to stop, then raises what Python's handler raises.
+// Ctrl-C during a blocking call on the main thread: asks the call to stop, then raises what
+// Python's handler raises.
 #pragma once
-
-#include <nanobind/nanobind.h>
 
 #include <stop_token>
 #include <utility>
+
+#include <nanobind/nanobind.h>
 
 #include "error.h"
 
@@ -27,7 +28,8 @@ class Interruptible {
   std::stop_source outer_{std::nostopstate};
 };
 
-// Runs `call`, which gives a Status or Result, without the GIL. A signal that came meanwhile wins over the result.
+// Runs `call`, which gives a Status or Result, without the GIL. A signal that came meanwhile wins
+// over the result.
 template <typename Call>
 auto blocking(const std::stop_source& stop, Call&& call) {
   auto result = [&] {

@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "cenote/driver.h"
+
 #include "error.h"
 #include "interrupt.h"
 #include "pool.h"
@@ -19,16 +20,18 @@ struct ManagerHandle {
 };
 
 Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
 }
 
 // The password callback is Python's: it needs the GIL to run and to be forgotten.
 void set_credentials(PoolConfig& config, nb::object callback) {
   if (callback.is_none()) return;
-  const std::shared_ptr<nb::object> held(new nb::object(std::move(callback)), [](nb::object* object) {
-    const nb::gil_scoped_acquire gil;
-    delete object;
-  });
+  const std::shared_ptr<nb::object> held(new nb::object(std::move(callback)),
+                                         [](nb::object* object) {
+                                           const nb::gil_scoped_acquire gil;
+                                           delete object;
+                                         });
   config.credentials = [held]() -> Result<Credentials> {
     const nb::gil_scoped_acquire gil;
     try {
@@ -36,8 +39,9 @@ void set_credentials(PoolConfig& config, nb::object callback) {
       return Credentials{nb::cast<std::string>(pair[0]), nb::cast<std::string>(pair[1])};
     } catch (const std::exception&) {
       // Not its words: they may hold the secret.
-      return make_error(ErrorKind::kAuthentication,
-                        "the credentials callback failed; it takes nothing and returns (username, password)");
+      return make_error(
+          ErrorKind::kAuthentication,
+          "the credentials callback failed; it takes nothing and returns (username, password)");
     }
   };
 }
@@ -51,16 +55,22 @@ Result<PoolConfig> config_from(const std::string& id, const std::string& type, c
 }  // namespace
 
 void bind_manager(nb::module_& module) {
-  module.def("open_url", [](const std::string& url, const std::string& id, nb::object credentials) {
-    PoolConfig config = unwrap(pool_from_url(url, id));
-    set_credentials(config, std::move(credentials));
-    return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
-  }, nb::arg(), nb::arg(), nb::arg().none());
-  module.def("open_keys", [](const std::string& id, const std::string& type, const Keys& keys, nb::object credentials) {
-    PoolConfig config = unwrap(config_from(id, type, keys));
-    set_credentials(config, std::move(credentials));
-    return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
-  }, nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
+  module.def(
+      "open_url",
+      [](const std::string& url, const std::string& id, nb::object credentials) {
+        PoolConfig config = unwrap(pool_from_url(url, id));
+        set_credentials(config, std::move(credentials));
+        return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
+      },
+      nb::arg(), nb::arg(), nb::arg().none());
+  module.def(
+      "open_keys",
+      [](const std::string& id, const std::string& type, const Keys& keys, nb::object credentials) {
+        PoolConfig config = unwrap(config_from(id, type, keys));
+        set_credentials(config, std::move(credentials));
+        return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
   module.def("supported_databases", [] {
     nb::list names;
     for (const Driver* driver : drivers()) names.append(std::string(driver->traits().name));
@@ -72,28 +82,33 @@ void bind_manager(nb::module_& module) {
       .value("COORDINATED", DeploymentMode::kCoordinated)
       .value("DISTRIBUTED", DeploymentMode::kFullDistributed);
   nb::class_<ManagerHandle>(module, "Manager")
-      .def("create_pool", [](const ManagerHandle& self, const std::string& id, const std::string& type,
-                             const Keys& keys, nb::object credentials) {
-        PoolConfig config = unwrap(config_from(id, type, keys));
-        set_credentials(config, std::move(credentials));
-        return PoolHandle{blocking([&] { return self.manager->create_pool(std::move(config)); })};
-      }, nb::arg(), nb::arg(), nb::arg(), nb::arg().none())
-      .def("pool", [](const ManagerHandle& self, const std::string& id) {
-        return PoolHandle{unwrap(self.manager->pool(id))};
-      })
+      .def(
+          "create_pool",
+          [](const ManagerHandle& self, const std::string& id, const std::string& type,
+             const Keys& keys, nb::object credentials) {
+            PoolConfig config = unwrap(config_from(id, type, keys));
+            set_credentials(config, std::move(credentials));
+            return PoolHandle{
+                blocking([&] { return self.manager->create_pool(std::move(config)); })};
+          },
+          nb::arg(), nb::arg(), nb::arg(), nb::arg().none())
+      .def("pool", [](const ManagerHandle& self,
+                      const std::string& id) { return PoolHandle{unwrap(self.manager->pool(id))}; })
       .def("list_pools", [](const ManagerHandle& self) { return self.manager->list_pools(); })
-      .def("remove_pool", [](const ManagerHandle& self, const std::string& id, double timeout) {
-        blocking([&] {
-          const Status status = self.manager->remove_pool(id, Deadline::in(seconds(timeout)));
-          return status.ok() ? Result<bool>(true) : Result<bool>(status);
-        });
-      })
-      .def("async_remove_pool", [](const ManagerHandle& self, const Loop& loop, uint64_t token, const std::string& id,
-                                   double timeout) {
-        run_on_worker([manager = self.manager, reply = Reply{loop.queue, token}, id, timeout] {
-          reply.send(manager->remove_pool(id, Deadline::in(seconds(timeout))));
-        });
-      })
+      .def("remove_pool",
+           [](const ManagerHandle& self, const std::string& id, double timeout) {
+             blocking([&] {
+               const Status status = self.manager->remove_pool(id, Deadline::in(seconds(timeout)));
+               return status.ok() ? Result<bool>(true) : Result<bool>(status);
+             });
+           })
+      .def("async_remove_pool",
+           [](const ManagerHandle& self, const Loop& loop, uint64_t token, const std::string& id,
+              double timeout) {
+             run_on_worker([manager = self.manager, reply = Reply{loop.queue, token}, id, timeout] {
+               reply.send(manager->remove_pool(id, Deadline::in(seconds(timeout))));
+             });
+           })
       .def("drain", [](const ManagerHandle& self, double timeout) {
         blocking([&] {
           const Status status = self.manager->drain(Deadline::in(seconds(timeout)));

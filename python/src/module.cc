@@ -1,4 +1,5 @@
-// The extension module cenote._cenote: the parts that cenote's Python files are made of. Not for users.
+// The extension module cenote._cenote: the parts that cenote's Python files are made of. Not for
+// users.
 #include <nanobind/nanobind.h>
 
 #include "frame.h"

@@ -1,12 +1,12 @@
 // The stable ABI has no datetime C API, so dates and times are read by their attributes.
 #include "params.h"
 
+#include <string>
+
 #include <arrow/array/builder_base.h>
 #include <arrow/builder.h>
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
-
-#include <string>
 
 #include "error.h"
 
@@ -15,7 +15,8 @@ namespace {
 
 using ScalarPtr = std::shared_ptr<arrow::Scalar>;
 
-// The classes of the standard library that have a meaning here. Never freed: they live as long as the interpreter.
+// The classes of the standard library that have a meaning here. Never freed: they live as long as
+// the interpreter.
 struct Types {
   nb::object decimal = nb::module_::import_("decimal").attr("Decimal");
   nb::object date = nb::module_::import_("datetime").attr("date");
@@ -25,7 +26,8 @@ struct Types {
   nb::object uuid = nb::module_::import_("uuid").attr("UUID");
   nb::object epoch = datetime(1970, 1, 1);
   nb::object epoch_utc =
-      datetime(1970, 1, 1, nb::arg("tzinfo") = nb::module_::import_("datetime").attr("timezone").attr("utc"));
+      datetime(1970, 1, 1,
+               nb::arg("tzinfo") = nb::module_::import_("datetime").attr("timezone").attr("utc"));
 };
 
 const Types& types() {
@@ -33,11 +35,17 @@ const Types& types() {
   return *instance;
 }
 
-bool is(nb::handle value, const nb::object& type) { return nb::isinstance(value, type); }
+bool is(nb::handle value, const nb::object& type) {
+  return nb::isinstance(value, type);
+}
 
-std::string text(nb::handle value) { return nb::cast<std::string>(nb::str(value)); }
+std::string text(nb::handle value) {
+  return nb::cast<std::string>(nb::str(value));
+}
 
-[[noreturn]] void refuse(const std::string& what) { raise(make_error(ErrorKind::kInterface, what)); }
+[[noreturn]] void refuse(const std::string& what) {
+  raise(make_error(ErrorKind::kInterface, what));
+}
 
 int64_t microseconds(nb::handle delta) {
   const auto days = nb::cast<int64_t>(delta.attr("days"));
@@ -50,11 +58,13 @@ ScalarPtr decimal_from(const std::string& digits) {
   int32_t scale = 0;
   arrow::Decimal128 small;
   if (arrow::Decimal128::FromString(digits, &small, &precision, &scale).ok() && precision <= 38) {
-    return std::make_shared<arrow::Decimal128Scalar>(small, arrow::decimal128(std::max(precision, std::max(scale, 1)), scale));
+    return std::make_shared<arrow::Decimal128Scalar>(
+        small, arrow::decimal128(std::max(precision, std::max(scale, 1)), scale));
   }
   arrow::Decimal256 large;
   if (arrow::Decimal256::FromString(digits, &large, &precision, &scale).ok() && precision <= 76) {
-    return std::make_shared<arrow::Decimal256Scalar>(large, arrow::decimal256(std::max(precision, std::max(scale, 1)), scale));
+    return std::make_shared<arrow::Decimal256Scalar>(
+        large, arrow::decimal256(std::max(precision, std::max(scale, 1)), scale));
   }
   refuse("a number parameter has more than 76 digits or is not finite; pass it as str");
 }
@@ -113,7 +123,8 @@ ScalarPtr list_from(nb::handle values) {
 
 ScalarPtr other_from(nb::handle value) {
   const std::string module = text(value.type().attr("__module__"));
-  if (module == "numpy" && nb::hasattr(value, "item")) return scalar_from(nb::object(value.attr("item")()));
+  if (module == "numpy" && nb::hasattr(value, "item"))
+    return scalar_from(nb::object(value.attr("item")()));
   if (text(value.type().attr("__name__")) == "NAType") return std::make_shared<arrow::NullScalar>();
   if (nb::hasattr(value, "__index__")) {
     nb::object index = nb::steal(PyNumber_Index(value.ptr()));
@@ -121,7 +132,8 @@ ScalarPtr other_from(nb::handle value) {
     return integer_from(index);
   }
   refuse("a parameter of type " + module + "." + text(value.type().attr("__name__")) +
-         " has no database type; pass None, bool, int, float, str, bytes, Decimal, date, time, datetime, timedelta, UUID or a "
+         " has no database type; pass None, bool, int, float, str, bytes, Decimal, date, time, "
+         "datetime, timedelta, UUID or a "
          "list of one of them");
 }
 
@@ -131,22 +143,27 @@ ScalarPtr scalar_from(nb::handle value) {
   if (value.is_none()) return std::make_shared<arrow::NullScalar>();
   if (PyBool_Check(raw)) return std::make_shared<arrow::BooleanScalar>(raw == Py_True);
   if (PyLong_Check(raw)) return integer_from(value);
-  if (PyUnicode_Check(raw)) return std::make_shared<arrow::StringScalar>(nb::cast<std::string>(value));
+  if (PyUnicode_Check(raw))
+    return std::make_shared<arrow::StringScalar>(nb::cast<std::string>(value));
   if (PyFloat_Check(raw)) return std::make_shared<arrow::DoubleScalar>(PyFloat_AsDouble(raw));
-  if (PyBytes_Check(raw) || PyByteArray_Check(raw) || PyMemoryView_Check(raw)) return bytes_from(value);
+  if (PyBytes_Check(raw) || PyByteArray_Check(raw) || PyMemoryView_Check(raw))
+    return bytes_from(value);
   if (PyList_Check(raw) || PyTuple_Check(raw)) return list_from(value);
   const Types& known = types();
   if (is(value, known.datetime)) return timestamp_from(value);
   if (is(value, known.date)) {
-    return std::make_shared<arrow::Date32Scalar>(nb::cast<int32_t>(value.attr("toordinal")()) - 719'163);
+    return std::make_shared<arrow::Date32Scalar>(nb::cast<int32_t>(value.attr("toordinal")()) -
+                                                 719'163);
   }
   if (is(value, known.decimal)) {
-    if (!nb::cast<bool>(value.attr("is_finite")())) return std::make_shared<arrow::StringScalar>(text(value));
+    if (!nb::cast<bool>(value.attr("is_finite")()))
+      return std::make_shared<arrow::StringScalar>(text(value));
     return decimal_from(text(value.attr("__format__")("f")));
   }
   if (is(value, known.time)) return time_from(value);
   if (is(value, known.timedelta)) {
-    return std::make_shared<arrow::DurationScalar>(microseconds(value), arrow::duration(arrow::TimeUnit::MICRO));
+    return std::make_shared<arrow::DurationScalar>(microseconds(value),
+                                                   arrow::duration(arrow::TimeUnit::MICRO));
   }
   if (is(value, known.uuid)) return std::make_shared<arrow::StringScalar>(text(value));
   return other_from(value);

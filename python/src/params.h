@@ -9,7 +9,8 @@ namespace cenote::python {
 
 namespace nb = nanobind;
 
-// None, a dict (names), a list or tuple (positions). Raises cenote.InterfaceError for what has no Arrow type.
+// None, a dict (names), a list or tuple (positions). Raises cenote.InterfaceError for what has no
+// Arrow type.
 Params params_from(nb::handle values);
 
 }  // namespace cenote::python

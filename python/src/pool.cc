@@ -1,9 +1,9 @@
 // LocalPool for Python: blocking and asynchronous calls, status, metrics.
 #include "pool.h"
 
-#include <arrow/table.h>
-
 #include <chrono>
+
+#include <arrow/table.h>
 
 #include "error.h"
 #include "frame.h"
@@ -15,10 +15,13 @@ namespace cenote::python {
 namespace {
 
 Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
 }
 
-double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds_of(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 nb::dict status_dict(const PoolStatus& status) {
   nb::dict dict;
@@ -36,7 +39,8 @@ nb::dict status_dict(const PoolStatus& status) {
   dict["read_only"] = status.read_only;
   dict["paused"] = status.paused;
   dict["closed"] = status.closed;
-  dict["last_error"] = status.last_error.empty() ? nb::object(nb::none()) : nb::object(nb::cast(status.last_error));
+  dict["last_error"] =
+      status.last_error.empty() ? nb::object(nb::none()) : nb::object(nb::cast(status.last_error));
   dict["uptime_seconds"] = seconds_of(status.uptime);
   return dict;
 }
@@ -60,12 +64,14 @@ nb::dict metrics_dict(const LocalPool& pool) {
 }
 
 // Inserts by a checked-out connection, so that waiting for it holds no thread.
-void async_ingest(const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop, const std::string& table,
-                  IngestMode mode, nb::handle source, const CallOptions& call) {
+void async_ingest(const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+                  const std::string& table, IngestMode mode, nb::handle source,
+                  const CallOptions& call) {
   auto rows = reader_from(source);
   const Reply reply{loop.queue, token};
   QueryOptions options = options_from(call, stop);
-  CallContext context{call.timeout ? Deadline::in(seconds(*call.timeout)) : Deadline(), options.stop};
+  CallContext context{call.timeout ? Deadline::in(seconds(*call.timeout)) : Deadline(),
+                      options.stop};
   const nb::gil_scoped_release released;
   self.pool->async_with_lease(std::move(options), [=](Result<Lease> lease) {
     if (!lease.ok()) return reply.send(lease.status());
@@ -77,51 +83,64 @@ void async_ingest(const PoolHandle& self, const Loop& loop, uint64_t token, cons
 }
 
 void bind_async(nb::class_<PoolHandle>& pool) {
-  pool.def("async_query", [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-                             std::string sql, nb::handle params, const CallOptions& call) {
-    Params values = params_from(params);
-    const nb::gil_scoped_release released;
-    self.pool->async_query(std::move(sql), std::move(values), options_from(call, stop),
-                           [reply = Reply{loop.queue, token}](Result<std::shared_ptr<arrow::Table>> table) {
-                             reply.send(std::move(table), [](std::shared_ptr<arrow::Table> got) {
-                               return nb::cast(Frame{std::move(got)});
-                             });
-                           });
-  }, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
-  pool.def("async_execute", [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-                               std::string sql, nb::handle params, const CallOptions& call) {
-    Params values = params_from(params);
-    const nb::gil_scoped_release released;
-    self.pool->async_execute(std::move(sql), std::move(values), options_from(call, stop),
-                             [reply = Reply{loop.queue, token}](Result<int64_t> count) {
-                               reply.send(std::move(count), [](int64_t got) { return nb::object(nb::int_(got)); });
-                             });
-  }, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
-  pool.def("async_stream", [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-                              std::string sql, nb::handle params, const CallOptions& call) {
-    Params values = params_from(params);
-    const nb::gil_scoped_release released;
-    self.pool->async_stream(
-        std::move(sql), std::move(values), options_from(call, stop),
-        [reply = Reply{loop.queue, token}, stop](Result<std::shared_ptr<arrow::RecordBatchReader>> reader) {
-          reply.send(std::move(reader), [stop](std::shared_ptr<arrow::RecordBatchReader> got) {
-            return nb::cast(make_stream(std::move(got), stop));
-          });
-        });
-  }, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
-  pool.def("async_begin", [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-                             Isolation isolation, bool read_only, const CallOptions& call) {
-    const nb::gil_scoped_release released;
-    self.pool->async_begin({isolation, read_only}, options_from(call, stop),
-                           [reply = Reply{loop.queue, token}](Result<Transaction> begun) {
-                             reply.send(std::move(begun), [](Transaction got) {
-                               return nb::cast(TransactionHandle(std::move(got)));
-                             });
-                           });
-  });
+  pool.def(
+      "async_query",
+      [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+         std::string sql, nb::handle params, const CallOptions& call) {
+        Params values = params_from(params);
+        const nb::gil_scoped_release released;
+        self.pool->async_query(
+            std::move(sql), std::move(values), options_from(call, stop),
+            [reply = Reply{loop.queue, token}](Result<std::shared_ptr<arrow::Table>> table) {
+              reply.send(std::move(table), [](std::shared_ptr<arrow::Table> got) {
+                return nb::cast(Frame{std::move(got)});
+              });
+            });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
+  pool.def(
+      "async_execute",
+      [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+         std::string sql, nb::handle params, const CallOptions& call) {
+        Params values = params_from(params);
+        const nb::gil_scoped_release released;
+        self.pool->async_execute(
+            std::move(sql), std::move(values), options_from(call, stop),
+            [reply = Reply{loop.queue, token}](Result<int64_t> count) {
+              reply.send(std::move(count), [](int64_t got) { return nb::object(nb::int_(got)); });
+            });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
+  pool.def(
+      "async_stream",
+      [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+         std::string sql, nb::handle params, const CallOptions& call) {
+        Params values = params_from(params);
+        const nb::gil_scoped_release released;
+        self.pool->async_stream(std::move(sql), std::move(values), options_from(call, stop),
+                                [reply = Reply{loop.queue, token},
+                                 stop](Result<std::shared_ptr<arrow::RecordBatchReader>> reader) {
+                                  reply.send(std::move(reader),
+                                             [stop](std::shared_ptr<arrow::RecordBatchReader> got) {
+                                               return nb::cast(make_stream(std::move(got), stop));
+                                             });
+                                });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
+  pool.def("async_begin",
+           [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+              Isolation isolation, bool read_only, const CallOptions& call) {
+             const nb::gil_scoped_release released;
+             self.pool->async_begin({isolation, read_only}, options_from(call, stop),
+                                    [reply = Reply{loop.queue, token}](Result<Transaction> begun) {
+                                      reply.send(std::move(begun), [](Transaction got) {
+                                        return nb::cast(TransactionHandle(std::move(got)));
+                                      });
+                                    });
+           });
   pool.def("async_ingest", async_ingest);
-  pool.def("async_health_check", [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-                                    double timeout) {
+  pool.def("async_health_check", [](const PoolHandle& self, const Loop& loop, uint64_t token,
+                                    const Stop& stop, double timeout) {
     run_on_worker([local = self.pool, reply = Reply{loop.queue, token}, timeout, stop] {
       reply.send(local->health_check({Deadline::in(seconds(timeout)), stop.source.get_token()}));
     });
@@ -146,10 +165,13 @@ void bind_pool(nb::module_& module) {
     stop.source.request_stop();
   });
   nb::class_<CallOptions>(module, "CallOptions")
-      .def("__init__",
-           [](CallOptions* self, std::optional<double> timeout, std::optional<bool> read_only, std::string tag,
-              int64_t rows) { new (self) CallOptions{timeout, read_only, std::move(tag), rows}; },
-           nb::arg("timeout").none(), nb::arg("read_only").none(), nb::arg("tag"), nb::arg("batch_rows"));
+      .def(
+          "__init__",
+          [](CallOptions* self, std::optional<double> timeout, std::optional<bool> read_only,
+             std::string tag,
+             int64_t rows) { new (self) CallOptions{timeout, read_only, std::move(tag), rows}; },
+          nb::arg("timeout").none(), nb::arg("read_only").none(), nb::arg("tag"),
+          nb::arg("batch_rows"));
   nb::class_<Loop>(module, "Completions")
       .def(nb::init<>())
       .def("fileno", [](const Loop& loop) { return loop.queue->fd(); })
@@ -167,54 +189,77 @@ void bind_pool(nb::module_& module) {
 
   nb::class_<PoolHandle> pool(module, "Pool");
   pool.def("id", [](const PoolHandle& self) { return self.pool->id(); })
-      .def("query", [](const PoolHandle& self, const std::string& sql, nb::handle params, const CallOptions& call) {
-        const Params values = params_from(params);
-        const Stop stop;
-        return Frame{blocking(stop.source, [&] {
-          return self.pool->execute_query(sql, values, options_from(call, stop));
-        })};
-      }, nb::arg(), nb::arg().none(), nb::arg())
-      .def("execute", [](const PoolHandle& self, const std::string& sql, nb::handle params, const CallOptions& call) {
-        const Params values = params_from(params);
-        const Stop stop;
-        return blocking(stop.source, [&] { return self.pool->execute(sql, values, options_from(call, stop)); });
-      }, nb::arg(), nb::arg().none(), nb::arg())
-      .def("stream", [](const PoolHandle& self, const std::string& sql, nb::handle params, const CallOptions& call) {
-        const Params values = params_from(params);
-        const Stop stop;
-        return make_stream(blocking(stop.source, [&] {
-          return self.pool->execute_stream(sql, values, options_from(call, stop));
-        }), stop);
-      }, nb::arg(), nb::arg().none(), nb::arg())
-      .def("ingest", [](const PoolHandle& self, const std::string& table, IngestMode mode, nb::handle source,
-                        const CallOptions& call) {
-        const auto rows = reader_from(source);
-        const Stop stop;
-        return blocking(stop.source, [&] {
-          return self.pool->ingest({table, mode}, *rows, options_from(call, stop));
-        });
-      })
-      .def("begin", [](const PoolHandle& self, Isolation isolation, bool read_only, const CallOptions& call) {
-        const Stop stop;
-        return TransactionHandle(blocking(stop.source, [&] {
-          return self.pool->begin({isolation, read_only}, options_from(call, stop));
-        }));
-      })
+      .def(
+          "query",
+          [](const PoolHandle& self, const std::string& sql, nb::handle params,
+             const CallOptions& call) {
+            const Params values = params_from(params);
+            const Stop stop;
+            return Frame{blocking(stop.source, [&] {
+              return self.pool->execute_query(sql, values, options_from(call, stop));
+            })};
+          },
+          nb::arg(), nb::arg().none(), nb::arg())
+      .def(
+          "execute",
+          [](const PoolHandle& self, const std::string& sql, nb::handle params,
+             const CallOptions& call) {
+            const Params values = params_from(params);
+            const Stop stop;
+            return blocking(stop.source, [&] {
+              return self.pool->execute(sql, values, options_from(call, stop));
+            });
+          },
+          nb::arg(), nb::arg().none(), nb::arg())
+      .def(
+          "stream",
+          [](const PoolHandle& self, const std::string& sql, nb::handle params,
+             const CallOptions& call) {
+            const Params values = params_from(params);
+            const Stop stop;
+            return make_stream(blocking(stop.source,
+                                        [&] {
+                                          return self.pool->execute_stream(
+                                              sql, values, options_from(call, stop));
+                                        }),
+                               stop);
+          },
+          nb::arg(), nb::arg().none(), nb::arg())
+      .def("ingest",
+           [](const PoolHandle& self, const std::string& table, IngestMode mode, nb::handle source,
+              const CallOptions& call) {
+             const auto rows = reader_from(source);
+             const Stop stop;
+             return blocking(stop.source, [&] {
+               return self.pool->ingest({table, mode}, *rows, options_from(call, stop));
+             });
+           })
+      .def(
+          "begin",
+          [](const PoolHandle& self, Isolation isolation, bool read_only, const CallOptions& call) {
+            const Stop stop;
+            return TransactionHandle(blocking(stop.source, [&] {
+              return self.pool->begin({isolation, read_only}, options_from(call, stop));
+            }));
+          })
       .def("status", [](const PoolHandle& self) { return status_dict(self.pool->get_status()); })
       .def("metrics", [](const PoolHandle& self) { return metrics_dict(*self.pool); })
-      .def("health_check", [](const PoolHandle& self, double timeout) {
-        const Stop stop;
-        blocking(stop.source, [&] {
-          const Status status = self.pool->health_check({Deadline::in(seconds(timeout)), stop.source.get_token()});
-          return status.ok() ? Result<bool>(true) : Result<bool>(status);
-        });
-      })
-      .def("resize", [](const PoolHandle& self, int most, int least) {
-        blocking([&] {
-          const Status status = self.pool->resize(most, least);
-          return status.ok() ? Result<bool>(true) : Result<bool>(status);
-        });
-      })
+      .def("health_check",
+           [](const PoolHandle& self, double timeout) {
+             const Stop stop;
+             blocking(stop.source, [&] {
+               const Status status = self.pool->health_check(
+                   {Deadline::in(seconds(timeout)), stop.source.get_token()});
+               return status.ok() ? Result<bool>(true) : Result<bool>(status);
+             });
+           })
+      .def("resize",
+           [](const PoolHandle& self, int most, int least) {
+             blocking([&] {
+               const Status status = self.pool->resize(most, least);
+               return status.ok() ? Result<bool>(true) : Result<bool>(status);
+             });
+           })
       .def("drain", [](const PoolHandle& self, double timeout) {
         blocking([&] {
           const Status status = self.pool->drain(Deadline::in(seconds(timeout)));

@@ -1,17 +1,18 @@
 // What the bindings of pools, transactions, streams and connections share.
 #pragma once
 
-#include <nanobind/nanobind.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
-#include "base/mutex.h"
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
 #include "cenote/pool.h"
+
+#include "base/mutex.h"
 #include "completions.h"
 
 namespace cenote::python {
@@ -54,7 +55,8 @@ struct TransactionState {
 struct TransactionHandle {
   std::shared_ptr<TransactionState> state;
   TransactionHandle() = default;
-  explicit TransactionHandle(Transaction begun) : state(std::make_shared<TransactionState>(std::move(begun))) {}
+  explicit TransactionHandle(Transaction begun)
+      : state(std::make_shared<TransactionState>(std::move(begun))) {}
   TransactionHandle(TransactionHandle&&) = default;
   TransactionHandle& operator=(TransactionHandle&&) = default;
   ~TransactionHandle() {

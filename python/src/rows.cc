@@ -1,11 +1,11 @@
 // Cells as Python values, a column at a time.
+#include <functional>
+#include <string>
+
 #include <arrow/array.h>
 #include <arrow/extension_type.h>
 #include <arrow/scalar.h>
 #include <arrow/util/decimal.h>
-
-#include <functional>
-#include <string>
 
 #include "error.h"
 #include "frame.h"
@@ -36,15 +36,21 @@ using Cell = std::function<nb::object(int64_t)>;
 // Python's clock ends at microseconds: finer digits are cut, rounding down.
 int64_t to_microseconds(int64_t value, arrow::TimeUnit::type unit) {
   switch (unit) {
-    case arrow::TimeUnit::SECOND: return value * 1'000'000;
-    case arrow::TimeUnit::MILLI: return value * 1'000;
-    case arrow::TimeUnit::MICRO: return value;
-    case arrow::TimeUnit::NANO: return value >= 0 ? value / 1'000 : -((-value + 999) / 1'000);
+    case arrow::TimeUnit::SECOND:
+      return value * 1'000'000;
+    case arrow::TimeUnit::MILLI:
+      return value * 1'000;
+    case arrow::TimeUnit::MICRO:
+      return value;
+    case arrow::TimeUnit::NANO:
+      return value >= 0 ? value / 1'000 : -((-value + 999) / 1'000);
   }
   return value;
 }
 
-nb::object delta(int64_t microseconds) { return makers().timedelta(0, 0, microseconds); }
+nb::object delta(int64_t microseconds) {
+  return makers().timedelta(0, 0, microseconds);
+}
 
 nb::object time_of_day(int64_t microseconds) {
   const int64_t seconds = microseconds / 1'000'000;
@@ -60,7 +66,9 @@ Cell integers(const arrow::Array& array) {
 template <typename Array>
 Cell floats(const arrow::Array& array) {
   const auto& typed = static_cast<const Array&>(array);
-  return [&typed](int64_t row) -> nb::object { return nb::float_(static_cast<double>(typed.Value(row))); };
+  return [&typed](int64_t row) -> nb::object {
+    return nb::float_(static_cast<double>(typed.Value(row)));
+  };
 }
 
 template <typename Array>
@@ -108,7 +116,8 @@ Cell lists(const arrow::Array& array) {
   const auto& typed = static_cast<const Array&>(array);
   return [&typed, item = cells(*typed.values())](int64_t row) -> nb::object {
     nb::list list;
-    for (int64_t at = typed.value_offset(row); at < typed.value_offset(row) + typed.value_length(row); ++at) {
+    for (int64_t at = typed.value_offset(row);
+         at < typed.value_offset(row) + typed.value_length(row); ++at) {
       list.append(typed.values()->IsNull(at) ? nb::none() : item(at));
     }
     return list;
@@ -128,11 +137,15 @@ Cell temporal(const arrow::Array& array) {
   switch (array.type_id()) {
     case arrow::Type::DATE32: {
       const auto& typed = static_cast<const arrow::Date32Array&>(array);
-      return [&typed](int64_t row) -> nb::object { return makers().date(int64_t{typed.Value(row)} + 719'163); };
+      return [&typed](int64_t row) -> nb::object {
+        return makers().date(int64_t{typed.Value(row)} + 719'163);
+      };
     }
     case arrow::Type::DATE64: {
       const auto& typed = static_cast<const arrow::Date64Array&>(array);
-      return [&typed](int64_t row) -> nb::object { return makers().date(typed.Value(row) / 86'400'000 + 719'163); };
+      return [&typed](int64_t row) -> nb::object {
+        return makers().date(typed.Value(row) / 86'400'000 + 719'163);
+      };
     }
     case arrow::Type::TIME32: {
       const auto& typed = static_cast<const arrow::Time32Array&>(array);
@@ -148,13 +161,17 @@ Cell temporal(const arrow::Array& array) {
         return time_of_day(to_microseconds(typed.Value(row), unit));
       };
     }
-    case arrow::Type::TIMESTAMP: return timestamps(array);
+    case arrow::Type::TIMESTAMP:
+      return timestamps(array);
     case arrow::Type::DURATION: {
       const auto& typed = static_cast<const arrow::DurationArray&>(array);
       const auto unit = static_cast<const arrow::DurationType&>(*array.type()).unit();
-      return [&typed, unit](int64_t row) -> nb::object { return delta(to_microseconds(typed.Value(row), unit)); };
+      return [&typed, unit](int64_t row) -> nb::object {
+        return delta(to_microseconds(typed.Value(row), unit));
+      };
     }
-    default: break;
+    default:
+      break;
   }
   // What has no Python type of its own is shown as Arrow writes it.
   return [&array](int64_t row) -> nb::object {
@@ -165,34 +182,58 @@ Cell temporal(const arrow::Array& array) {
 
 Cell cells(const arrow::Array& array) {
   switch (array.type_id()) {
-    case arrow::Type::NA: return [](int64_t) -> nb::object { return nb::none(); };
+    case arrow::Type::NA:
+      return [](int64_t) -> nb::object { return nb::none(); };
     case arrow::Type::BOOL: {
       const auto& typed = static_cast<const arrow::BooleanArray&>(array);
       return [&typed](int64_t row) -> nb::object { return nb::bool_(typed.Value(row)); };
     }
-    case arrow::Type::INT8: return integers<arrow::Int8Array>(array);
-    case arrow::Type::INT16: return integers<arrow::Int16Array>(array);
-    case arrow::Type::INT32: return integers<arrow::Int32Array>(array);
-    case arrow::Type::INT64: return integers<arrow::Int64Array>(array);
-    case arrow::Type::UINT8: return integers<arrow::UInt8Array>(array);
-    case arrow::Type::UINT16: return integers<arrow::UInt16Array>(array);
-    case arrow::Type::UINT32: return integers<arrow::UInt32Array>(array);
-    case arrow::Type::UINT64: return integers<arrow::UInt64Array>(array);
-    case arrow::Type::FLOAT: return floats<arrow::FloatArray>(array);
-    case arrow::Type::DOUBLE: return floats<arrow::DoubleArray>(array);
-    case arrow::Type::STRING: return strings<arrow::StringArray>(array);
-    case arrow::Type::LARGE_STRING: return strings<arrow::LargeStringArray>(array);
-    case arrow::Type::STRING_VIEW: return strings<arrow::StringViewArray>(array);
-    case arrow::Type::BINARY: return binaries<arrow::BinaryArray>(array);
-    case arrow::Type::LARGE_BINARY: return binaries<arrow::LargeBinaryArray>(array);
-    case arrow::Type::BINARY_VIEW: return binaries<arrow::BinaryViewArray>(array);
-    case arrow::Type::FIXED_SIZE_BINARY: return binaries<arrow::FixedSizeBinaryArray>(array);
-    case arrow::Type::DECIMAL128: return decimals<arrow::Decimal128Array>(array);
-    case arrow::Type::DECIMAL256: return decimals<arrow::Decimal256Array>(array);
-    case arrow::Type::LIST: return lists<arrow::ListArray>(array);
-    case arrow::Type::LARGE_LIST: return lists<arrow::LargeListArray>(array);
-    case arrow::Type::EXTENSION: return extension(array);
-    default: return temporal(array);
+    case arrow::Type::INT8:
+      return integers<arrow::Int8Array>(array);
+    case arrow::Type::INT16:
+      return integers<arrow::Int16Array>(array);
+    case arrow::Type::INT32:
+      return integers<arrow::Int32Array>(array);
+    case arrow::Type::INT64:
+      return integers<arrow::Int64Array>(array);
+    case arrow::Type::UINT8:
+      return integers<arrow::UInt8Array>(array);
+    case arrow::Type::UINT16:
+      return integers<arrow::UInt16Array>(array);
+    case arrow::Type::UINT32:
+      return integers<arrow::UInt32Array>(array);
+    case arrow::Type::UINT64:
+      return integers<arrow::UInt64Array>(array);
+    case arrow::Type::FLOAT:
+      return floats<arrow::FloatArray>(array);
+    case arrow::Type::DOUBLE:
+      return floats<arrow::DoubleArray>(array);
+    case arrow::Type::STRING:
+      return strings<arrow::StringArray>(array);
+    case arrow::Type::LARGE_STRING:
+      return strings<arrow::LargeStringArray>(array);
+    case arrow::Type::STRING_VIEW:
+      return strings<arrow::StringViewArray>(array);
+    case arrow::Type::BINARY:
+      return binaries<arrow::BinaryArray>(array);
+    case arrow::Type::LARGE_BINARY:
+      return binaries<arrow::LargeBinaryArray>(array);
+    case arrow::Type::BINARY_VIEW:
+      return binaries<arrow::BinaryViewArray>(array);
+    case arrow::Type::FIXED_SIZE_BINARY:
+      return binaries<arrow::FixedSizeBinaryArray>(array);
+    case arrow::Type::DECIMAL128:
+      return decimals<arrow::Decimal128Array>(array);
+    case arrow::Type::DECIMAL256:
+      return decimals<arrow::Decimal256Array>(array);
+    case arrow::Type::LIST:
+      return lists<arrow::ListArray>(array);
+    case arrow::Type::LARGE_LIST:
+      return lists<arrow::LargeListArray>(array);
+    case arrow::Type::EXTENSION:
+      return extension(array);
+    default:
+      return temporal(array);
   }
 }
 

@@ -15,7 +15,8 @@ using TablePtr = std::shared_ptr<arrow::Table>;
 // Null at the end.
 Result<TablePtr> read_next(StreamState& state) {
   const Lock lock(state.mutex);
-  if (!state.reader) return make_error(ErrorKind::kInterface, "this stream was closed or handed on; query again");
+  if (!state.reader)
+    return make_error(ErrorKind::kInterface, "this stream was closed or handed on; query again");
   std::shared_ptr<arrow::RecordBatch> batch;
   ARROW_RETURN_NOT_OK(state.reader->ReadNext(&batch));
   if (!batch) return TablePtr();
@@ -49,32 +50,38 @@ StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const
 
 void bind_stream(nb::module_& module) {
   nb::class_<StreamHandle>(module, "Stream")
-      .def("next", [](const StreamHandle& self) {
-        return frame_or_none(blocking(self.state->stop, [&] { return read_next(*self.state); }));
-      })
-      .def("async_next", [](const StreamHandle& self, const Loop& loop, uint64_t token) {
-        run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {
-          reply.send(read_next(*state), frame_or_none);
-        });
-      })
+      .def("next",
+           [](const StreamHandle& self) {
+             return frame_or_none(
+                 blocking(self.state->stop, [&] { return read_next(*self.state); }));
+           })
+      .def("async_next",
+           [](const StreamHandle& self, const Loop& loop, uint64_t token) {
+             run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {
+               reply.send(read_next(*state), frame_or_none);
+             });
+           })
       .def("close", [](const StreamHandle& self) { blocking([&] { return close(*self.state); }); })
-      .def("async_close", [](const StreamHandle& self, const Loop& loop, uint64_t token) {
-        run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {
-          reply.send(close(*state), [](bool) { return nb::object(nb::none()); });
-        });
-      })
-      .def("columns", [](const StreamHandle& self) {
-        nb::list names;
-        for (const auto& field : self.state->schema->fields()) names.append(field->name());
-        return names;
-      })
+      .def("async_close",
+           [](const StreamHandle& self, const Loop& loop, uint64_t token) {
+             run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {
+               reply.send(close(*state), [](bool) { return nb::object(nb::none()); });
+             });
+           })
+      .def("columns",
+           [](const StreamHandle& self) {
+             nb::list names;
+             for (const auto& field : self.state->schema->fields()) names.append(field->name());
+             return names;
+           })
       .def("schema", [](const StreamHandle& self) { return schema_capsule(*self.state->schema); })
       .def("stream", [](const StreamHandle& self) {
         auto reader = [&]() -> Result<std::shared_ptr<arrow::RecordBatchReader>> {
           const nb::gil_scoped_release released;
           const Lock lock(self.state->mutex);
           if (!self.state->reader) {
-            return make_error(ErrorKind::kInterface, "this stream was read, closed or handed on already; query again");
+            return make_error(ErrorKind::kInterface,
+                              "this stream was read, closed or handed on already; query again");
           }
           return std::exchange(self.state->reader, nullptr);
         }();
