@@ -8,7 +8,7 @@ PY := build/venv/bin/python
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-quickstart: build python  ## install, build, make the sample shop and query it from Python and from the program
+quickstart: build python  ## install, build, make the sample shop and query it from Python
 	@tools/quickstart
 
 test: build python  ## install, build, start the real servers, run every test
@@ -17,12 +17,11 @@ test: build python  ## install, build, start the real servers, run every test
 deps:
 	@tools/install-deps
 
-build: deps  ## the program and the C++ tests: build/bin/cenote
-	@mkdir -p build/bin
+build: deps  ## the library and the C++ tests
+	@mkdir -p build
 	@$(CMAKE) --preset release >build/release.log 2>&1 || { tail -n 20 build/release.log; \
 	  echo "make: configuring failed; the whole output is in build/release.log"; exit 1; }
 	@$(CMAKE) --build --preset release
-	@ln -sfn ../release/bin/cenote build/bin/cenote
 
 python: deps  ## the Python package, into build/venv
 	@tools/install-python
