@@ -1,0 +1,104 @@
+// ADR-002's ServiceRegistry: which nodes hold a lease, and the numbered history of what changed.
+// Pure: calls carry the time; what must be on disk before the answer goes out comes back as
+// records.
+//
+// Only what changes a client's choice is a change: a heartbeat with new load but the same health is
+// not, or 2,000 nodes would wake every watcher 2,000 times a second. Load travels with the answers.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cenote/error.h"
+
+#include "cluster/health_monitor.h"
+#include "cluster/instance.h"
+
+namespace cenote::cluster {
+
+// What the store keeps of a node.
+struct NodeRecord {
+  Registration about;
+  uint64_t lease = 0;
+  bool draining = false;
+  uint64_t config_version = 0;
+
+  bool operator==(const NodeRecord&) const = default;
+};
+
+struct Heartbeat {
+  std::string node_id;
+  uint64_t incarnation = 0;
+  uint64_t lease = 0;
+  uint64_t seq = 0;  // grows with each; a late one is dropped
+  std::vector<PoolReport> pools;
+  uint64_t config_version = 0;        // the newest applied
+  std::map<std::string, bool> peers;  // whether it reaches them
+};
+
+class ServiceRegistry {
+ public:
+  struct Options {
+    HealthMonitor::Options health;
+    Duration reap_after = std::chrono::seconds(60);  // a dead node stays listed for this long
+    size_t history = 10'000;                         // changes kept for watchers
+  };
+
+  // `restored` comes from the store; its nodes keep their leases and have the monitor's grace to be
+  // heard again.
+  ServiceRegistry(std::string cluster, uint64_t term, Options options, TimePoint now,
+                  std::span<const NodeRecord> restored);
+
+  // Idempotent for the same (node, incarnation): the same lease. kInterface for a lower
+  // incarnation (another process with this id is newer) or a malformed registration.
+  Result<NodeRecord> register_node(TimePoint now, const Registration& about);
+  // kUnknownPool's sibling for nodes: not OK means "register again, never exit".
+  Status heartbeat(TimePoint now, const Heartbeat& beat);
+  Result<NodeRecord> drain(std::string_view node_id, bool on);
+  // Graceful leave. False if it was not there.
+  bool remove(std::string_view node_id);
+  void refused(std::string_view node_id) { health_.refused(node_id); }
+  // Judges everyone; returns the ids whose records are to be deleted from the store.
+  std::vector<std::string> tick(TimePoint now);
+
+  Snapshot snapshot(TimePoint now) const;
+  const Node* find(std::string_view node_id) const;
+  // ADR-002's discover_pools: every instance of a pool, or of all if `pool_id` is empty.
+  std::vector<PoolInstance> discover_pools(std::string_view pool_id) const;
+  // The changes after `revision`, oldest first; none if the history does not reach back that far
+  // (the watcher must list again).
+  std::optional<std::vector<Change>> changes_after(uint64_t revision) const;
+
+  const std::string& cluster() const { return cluster_; }
+  uint64_t term() const { return term_; }
+  uint64_t revision() const { return revision_; }
+  bool preserving() const { return health_.preserving(); }
+
+ private:
+  struct Entry {
+    Node node;
+    uint64_t lease = 0;
+    uint64_t last_seq = 0;
+    bool draining = false;
+    std::optional<TimePoint> dead_since;
+  };
+
+  void publish(const std::string& node_id, const Entry* entry);
+  NodeRecord record(const Entry& entry) const;
+
+  const std::string cluster_;
+  const uint64_t term_;
+  const Options options_;
+  HealthMonitor health_;
+  std::map<std::string, Entry, std::less<>> nodes_;
+  std::deque<Change> history_;
+  uint64_t revision_ = 0;
+  uint64_t last_lease_ = 0;
+};
+
+}  // namespace cenote::cluster

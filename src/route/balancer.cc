@@ -1,0 +1,22 @@
+// The one place where an algorithm's name meets its file.
+#include "route/balancer.h"
+
+namespace cenote::route {
+
+std::unique_ptr<Balancer> make_balancer(LoadBalanceAlgorithm algorithm, uint64_t seed) {
+  switch (algorithm) {
+    case LoadBalanceAlgorithm::kRoundRobin:
+      return round_robin(seed);
+    case LoadBalanceAlgorithm::kLeastConnections:
+      return least_connections();
+    case LoadBalanceAlgorithm::kWeightedRoundRobin:
+      return weighted_round_robin(seed);
+    case LoadBalanceAlgorithm::kRandom:
+      return random_choice();
+    case LoadBalanceAlgorithm::kP2cEwma:
+      return p2c_ewma();
+  }
+  return p2c_ewma();
+}
+
+}  // namespace cenote::route
