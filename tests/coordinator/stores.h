@@ -1,0 +1,67 @@
+// The stores that the suite runs over: one row each.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "coordinator/sqlite_store.h"
+
+namespace cenote::coordinator {
+
+// A place where one store lives; opened again it holds what was committed.
+struct StoreCase {
+  std::string name;
+  std::function<Result<std::unique_ptr<Store>>(const std::string& place)> open;
+};
+
+inline std::vector<StoreCase> store_cases() {
+  return {{"sqlite", [](const std::string& place) { return open_sqlite_store(place); }}};
+}
+
+class StoreTest : public testing::TestWithParam<StoreCase> {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("cenote-store-" + std::to_string(::getpid()) + "-" +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    open();
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  std::string place() const { return (folder_ / "store.db").string(); }
+  void open() {
+    store_.reset();
+    Result<std::unique_ptr<Store>> opened = GetParam().open(place());
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = std::move(*opened);
+  }
+  static CallContext context() { return {Deadline::in(std::chrono::seconds(10)), {}}; }
+  std::string get(std::string_view key) {
+    const auto item = store_->get(context(), key);
+    if (!item.ok()) return item.status().ToString();
+    return *item ? (*item)->value : "(absent)";
+  }
+  uint64_t version(std::string_view key) {
+    const auto item = store_->get(context(), key);
+    return item.ok() && *item ? (*item)->version : 0;
+  }
+  bool commit(const StoreWrite& write) {
+    const Result<bool> written = store_->commit(context(), write);
+    EXPECT_TRUE(written.ok()) << written.status();
+    return written.ok() && *written;
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace cenote::coordinator
