@@ -98,13 +98,13 @@ class SqliteStore final : public Store {
     return items;
   }
 
-  Result<bool> commit(const CallContext&, const StoreWrite& write) override {
+  Result<uint64_t> commit(const CallContext&, const StoreWrite& write) override {
     const Lock lock(mutex_);
     ARROW_RETURN_NOT_OK(run("begin immediate"));
-    const Result<bool> written = write_all(write);
-    if (written.ok() && *written) {
+    const Result<uint64_t> written = write_all(write);
+    if (written.ok() && *written != 0) {
       const Status committed = run("commit");
-      if (committed.ok()) return true;
+      if (committed.ok()) return written;
       (void)run("rollback");
       return committed;
     }
@@ -123,7 +123,7 @@ class SqliteStore final : public Store {
     return run("commit");
   }
 
-  Result<bool> write_all(const StoreWrite& write) CENOTE_REQUIRES(mutex_) {
+  Result<uint64_t> write_all(const StoreWrite& write) CENOTE_REQUIRES(mutex_) {
     for (const StoreWrite::Condition& condition : write.conditions) {
       ARROW_ASSIGN_OR_RAISE(const Statement statement,
                             prepare("select version from items where key = ?1"));
@@ -131,9 +131,9 @@ class SqliteStore final : public Store {
       const int code = sqlite3_step(statement.get());
       if (code != SQLITE_ROW && code != SQLITE_DONE)
         return failed(database_.get(), file_, "comparing");
-      const uint64_t version =
+      const uint64_t found =
           code == SQLITE_ROW ? static_cast<uint64_t>(sqlite3_column_int64(statement.get(), 0)) : 0;
-      if (version != condition.version) return false;
+      if (found != condition.version) return uint64_t{0};
     }
     // One number for all commits, as etcd's mod_revision: a key made anew never has an old version.
     ARROW_ASSIGN_OR_RAISE(const uint64_t version,
@@ -153,7 +153,7 @@ class SqliteStore final : public Store {
       if (sqlite3_step(statement.get()) != SQLITE_DONE)
         return failed(database_.get(), file_, "deleting " + key);
     }
-    return true;
+    return version;
   }
 
   // The one number that a statement returns.

@@ -44,9 +44,10 @@ class Store {
   virtual Result<std::optional<Item>> get(const CallContext& context, std::string_view key) = 0;
   // All keys that begin with `prefix`, sorted.
   virtual Result<std::vector<Item>> list(const CallContext& context, std::string_view prefix) = 0;
-  // False, and nothing is written, if a condition does not hold. kReadOnly if this process is no
-  // longer the one that may write (its term is over): the write has not happened.
-  virtual Result<bool> commit(const CallContext& context, const StoreWrite& write) = 0;
+  // The version that the written keys now have; 0, and nothing is written, if a condition does not
+  // hold. kReadOnly if this process is no longer the one that may write (its term is over): the
+  // write has not happened.
+  virtual Result<uint64_t> commit(const CallContext& context, const StoreWrite& write) = 0;
 
   // The fencing number of this process's right to write; larger than that of all before.
   virtual uint64_t term() const = 0;

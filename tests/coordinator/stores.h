@@ -55,9 +55,9 @@ class StoreTest : public testing::TestWithParam<StoreCase> {
     return item.ok() && *item ? (*item)->version : 0;
   }
   bool commit(const StoreWrite& write) {
-    const Result<bool> written = store_->commit(context(), write);
+    const Result<uint64_t> written = store_->commit(context(), write);
     EXPECT_TRUE(written.ok()) << written.status();
-    return written.ok() && *written;
+    return written.ok() && *written != 0;
   }
 
   std::filesystem::path folder_;

@@ -1,0 +1,79 @@
+// One set of metrics out of many: sums that never fall, gauges of the living.
+#include <gtest/gtest.h>
+
+#include "cluster/metrics_aggregator.h"
+
+namespace cenote::cluster {
+namespace {
+
+MetricsReport report(uint64_t incarnation, double queries, double used,
+                     std::vector<uint64_t> counts) {
+  MetricsReport made;
+  made.incarnation = incarnation;
+  made.samples = {
+      {"queries_total", "pool=\"main\"", MetricKind::kCounter, queries, {}, {}},
+      {"used", "pool=\"main\"", MetricKind::kGauge, used, {}, {}},
+      {"wait_seconds", "", MetricKind::kHistogram, 1.5, {0.01, 0.1}, std::move(counts)}};
+  return made;
+}
+
+TEST(Metrics, counters_and_histograms_of_all_processes_add_up) {
+  MetricsAggregator all;
+  ASSERT_TRUE(all.take("a", report(1, 10, 2, {8, 2, 0})).ok());
+  ASSERT_TRUE(all.take("b", report(1, 5, 1, {0, 0, 90})).ok());
+  EXPECT_EQ(all.sum("queries_total"), 15);
+  EXPECT_EQ(all.sum("used"), 3);
+  EXPECT_EQ(all.sum("wait_seconds"), 100);
+  EXPECT_EQ(all.quantile("wait_seconds", 0.05), 0.01);
+  EXPECT_EQ(all.quantile("wait_seconds", 0.10), 0.1);
+}
+
+TEST(Metrics, a_restart_and_a_departure_never_let_a_sum_fall) {
+  MetricsAggregator all;
+  ASSERT_TRUE(all.take("a", report(1, 10, 2, {1, 0, 0})).ok());
+  ASSERT_TRUE(all.take("a", report(2, 1, 1, {1, 0, 0})).ok());
+  EXPECT_EQ(all.sum("queries_total"), 11);
+  EXPECT_EQ(all.sum("used"), 1);
+  all.forget("a");
+  EXPECT_EQ(all.sum("queries_total"), 11);
+  EXPECT_EQ(all.sum("used"), 0);
+  ASSERT_TRUE(all.take("a", report(2, 1, 1, {1, 0, 0})).ok());
+  EXPECT_EQ(all.sum("queries_total"), 11) << "the same totals counted twice";
+}
+
+TEST(Metrics, a_report_that_does_not_fit_the_others_is_refused) {
+  MetricsAggregator all;
+  ASSERT_TRUE(all.take("a", report(1, 10, 2, {1, 0, 0})).ok());
+  MetricsReport other = report(1, 1, 1, {1, 0, 0});
+  other.samples[0].kind = MetricKind::kGauge;
+  EXPECT_FALSE(all.take("b", other).ok());
+}
+
+TEST(Metrics, the_text_is_what_prometheus_reads) {
+  MetricsAggregator all;
+  ASSERT_TRUE(all.take("a", report(1, 10, 2, {8, 2, 1})).ok());
+  EXPECT_EQ(prometheus_text(all.total(), {{"used", "In use."}}),
+            "# TYPE queries_total counter\n"
+            "queries_total{pool=\"main\"} 10\n"
+            "# HELP used In use.\n"
+            "# TYPE used gauge\n"
+            "used{pool=\"main\"} 2\n"
+            "# TYPE wait_seconds histogram\n"
+            "wait_seconds_bucket{le=\"0.01\"} 8\n"
+            "wait_seconds_bucket{le=\"0.1\"} 10\n"
+            "wait_seconds_bucket{le=\"+Inf\"} 11\n"
+            "wait_seconds_sum 1.5\n"
+            "wait_seconds_count 11\n");
+}
+
+TEST(Metrics, a_report_comes_back_from_json_the_same) {
+  const auto back = metrics_report_from(to_json(report(3, 10, 2, {8, 2, 1})));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->incarnation, 3u);
+  EXPECT_EQ(back->samples[2].counts, (std::vector<uint64_t>{8, 2, 1}));
+  Json wrong = to_json(report(3, 10, 2, {8, 2}));
+  EXPECT_FALSE(metrics_report_from(wrong).ok());
+}
+
+}  // namespace
+}  // namespace cenote::cluster
