@@ -18,6 +18,7 @@
 #include "cluster/rollout.h"
 #include "cluster/service_registry.h"
 #include "coordinator/audit.h"
+#include "coordinator/refusal.h"
 #include "coordinator/store.h"
 #include "route/targets.h"
 
@@ -45,17 +46,6 @@ struct Change {
   std::string body_hash;        // of the request, to tell a repetition from a misuse of the key
 };
 
-// What went wrong, as HTTP will say it.
-enum class Refusal : uint8_t { kNotFound, kConflict, kPreconditionRequired, kStale, kInvalid };
-struct RefusalDetail final : arrow::StatusDetail {
-  Refusal refusal;
-  explicit RefusalDetail(Refusal why) : refusal(why) {}
-  const char* type_id() const override { return "cenote::coordinator::RefusalDetail"; }
-  std::string ToString() const override { return {}; }
-};
-Status refuse(Refusal why, std::string message);
-std::optional<Refusal> refusal_of(const Status& status);
-
 // Thread-safe.
 class PoolCoordinator {
  public:
@@ -75,12 +65,13 @@ class PoolCoordinator {
   // ---- Nodes. What they tell is soft: it is applied in memory, then kept in the store.
   Result<Json> register_node(const cluster::Registration& about);
   // kNotFound: the node must register again. The answer says which configuration to have.
-  Result<Json> heartbeat(const cluster::Heartbeat& beat, const cluster::Rollout::Report& config);
+  Result<Json> heartbeat(const cluster::Heartbeat& beat, std::string_view scope,
+                         const cluster::Rollout::Report& config);
   Status report_metrics(std::string_view node_id, cluster::MetricsReport report);
   Result<Json> drain(std::string_view node_id, bool on, const Change& change);
   Result<Json> remove(std::string_view node_id, const Change& change);
   // Somebody's connection to the node was refused.
-  void refused(std::string_view node_id);
+  Status refused(std::string_view node_id);
 
   cluster::Snapshot nodes() const;
   std::optional<std::vector<cluster::Change>> changes_after(uint64_t revision) const;
@@ -115,42 +106,56 @@ class PoolCoordinator {
 
   // Judges nodes and advances roll-outs; to be called twice a second.
   void tick();
-  // Called after every visible change, on the thread that made it, without a lock.
+  // Called after every visible change, on the thread that made it, without a lock. Set once, before
+  // requests come.
   void on_change(std::function<void()> listener);
 
  private:
+  // One line of configurations. A node takes those of the scope that it names.
   struct Scope {
-    uint64_t head = 0;
-    uint64_t store_version = 0;  // of the head's key
-    std::unique_ptr<cluster::Rollout> rollout;
+    uint64_t head = 0;                          // the newest version; 0: none yet
+    uint64_t head_version = 0;                  // of the head's key in the store
+    std::unique_ptr<cluster::Rollout> rollout;  // of the newest version
   };
 
   PoolCoordinator(Options options, std::unique_ptr<Store> store);
   Status restore(const CallContext& context);
   // The stored answer of a repeated request, if this is one.
-  Result<std::optional<Json>> replay(const Change& change) const;
-  // Commits a change with its audit entry and its idempotent answer.
-  Status commit(StoreWrite write, const Change& change, std::string_view action, Json from, Json to,
-                const Json& answer) CENOTE_REQUIRES(mutex_);
-  Result<Json> append_version(Scope& scope, std::string_view name, std::string_view content,
-                              std::string_view action, const Change& change, bool staged)
-      CENOTE_REQUIRES(mutex_);
-  Result<Json> stored_version(std::string_view scope, uint64_t version) const;
-  std::vector<std::string> living_nodes() const CENOTE_REQUIRES(mutex_);
-  void advance_rollouts(TimePoint now) CENOTE_REQUIRES(mutex_);
-  // Tells the listener if the registry moved since the last time.
+  Result<std::optional<Json>> replay(const CallContext& context, const Change& change) const
+      CENOTE_REQUIRES(changes_);
+  // Commits a change with its audit entry and its idempotent answer; the version that was given.
+  Result<uint64_t> commit(const CallContext& context, StoreWrite write, const Change& change,
+                          std::string_view action, Json from, Json to, const Json& answer)
+      CENOTE_REQUIRES(changes_);
+  Result<Json> append_version(const CallContext& context, std::string_view name,
+                              std::string_view content, std::string_view action,
+                              std::string_view reason, const Change& change)
+      CENOTE_REQUIRES(changes_);
+  Result<Json> stored_version(const CallContext& context, std::string_view scope,
+                              uint64_t version) const;
+  uint64_t head_of(std::string_view scope) const;
+  Status keep(const cluster::NodeRecord& record);
+  void advance_rollouts(TimePoint now) CENOTE_REQUIRES(state_);
+  // Brings the old content back where a roll-out failed; forgets those that are done.
+  void end_rollouts(const std::vector<std::pair<std::string, std::string>>& failed,
+                    const std::vector<std::string>& done);
+  // Tells the listener if something visible moved since the last time.
   void announce();
 
   const Options options_;
   const std::unique_ptr<Store> store_;
 
-  mutable Mutex mutex_;  // guards all below; held across the store's commits, which order changes
-  std::unique_ptr<cluster::ServiceRegistry> registry_ CENOTE_GUARDED_BY(mutex_);
-  std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(mutex_);
-  Audit audit_ CENOTE_GUARDED_BY(mutex_);
-  cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(mutex_);
-  std::function<void()> listener_ CENOTE_GUARDED_BY(mutex_);
-  uint64_t announced_ CENOTE_GUARDED_BY(mutex_) = 0;
+  // Orders administrative changes; held across the store's commits, never while heartbeats wait.
+  mutable Mutex changes_;
+  Audit audit_ CENOTE_GUARDED_BY(changes_);
+
+  mutable Mutex state_;  // guards all below; memory only
+  std::unique_ptr<cluster::ServiceRegistry> registry_ CENOTE_GUARDED_BY(state_);
+  std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(state_);
+  cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(state_);
+  std::unique_ptr<route::Balancer> load_balancer_ CENOTE_GUARDED_BY(state_);
+  std::function<void()> listener_ CENOTE_GUARDED_BY(state_);
+  uint64_t announced_ CENOTE_GUARDED_BY(state_) = 0;
 };
 
 }  // namespace cenote::coordinator

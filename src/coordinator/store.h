@@ -53,4 +53,9 @@ class Store {
   virtual uint64_t term() const = 0;
 };
 
+// The habit: a store that does not answer within a second is not waited for.
+inline CallContext store_context() {
+  return {Deadline::in(std::chrono::seconds(1)), {}};
+}
+
 }  // namespace cenote::coordinator

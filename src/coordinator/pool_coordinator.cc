@@ -1,0 +1,311 @@
+// Nodes and advice: what is soft, in memory first.
+#include "coordinator/pool_coordinator.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/log.h"
+#include "cluster/wire.h"
+
+namespace cenote::coordinator {
+namespace {
+
+constexpr size_t kRanked = 3;
+
+std::string node_key(std::string_view id) {
+  return "nodes/" + std::string(id);
+}
+
+uint64_t random_bits() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return random();
+}
+
+}  // namespace
+
+PoolCoordinator::PoolCoordinator(Options options, std::unique_ptr<Store> store)
+    : options_(std::move(options)),
+      store_(std::move(store)),
+      load_balancer_(route::least_connections()) {}
+
+PoolCoordinator::~PoolCoordinator() = default;
+
+Result<std::unique_ptr<PoolCoordinator>> PoolCoordinator::open(Options options,
+                                                               std::unique_ptr<Store> store) {
+  std::unique_ptr<PoolCoordinator> made(new PoolCoordinator(std::move(options), std::move(store)));
+  ARROW_RETURN_NOT_OK(made->restore({Deadline::in(std::chrono::seconds(10)), {}}));
+  return made;
+}
+
+Status PoolCoordinator::restore(const CallContext& context) {
+  const Lock changes(changes_);
+  ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(context, "nodes/"));
+  std::vector<cluster::NodeRecord> nodes;
+  for (const Item& item : items) {
+    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
+    ARROW_ASSIGN_OR_RAISE(cluster::NodeRecord record, cluster::node_record_from(value));
+    nodes.push_back(std::move(record));
+  }
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> heads, store_->list(context, "config-head/"));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> rollouts, store_->list(context, "rollout/"));
+  const TimePoint now = Clock::now();
+  const Lock state(state_);
+  registry_ = std::make_unique<cluster::ServiceRegistry>(options_.cluster, store_->term(),
+                                                         options_.registry, now, nodes);
+  for (const Item& item : heads) {
+    Scope& scope = scopes_[item.key.substr(std::string_view("config-head/").size())];
+    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
+    JsonReader reader(value);
+    reader.get("version", &scope.head);
+    ARROW_RETURN_NOT_OK(reader.finish(true));
+    scope.head_version = item.version;
+  }
+  for (const Item& item : rollouts) {
+    // One that had not ended begins again: what a node applied already it acknowledges at once.
+    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
+    JsonReader reader(value);
+    uint64_t version = 0;
+    uint64_t previous = 0;
+    reader.get("version", &version);
+    reader.get("previous", &previous);
+    ARROW_RETURN_NOT_OK(reader.finish(true));
+    scopes_[item.key.substr(std::string_view("rollout/").size())].rollout =
+        std::make_unique<cluster::Rollout>(options_.rollout, version, previous, now);
+  }
+  announced_ = registry_->revision();
+  return Status::OK();
+}
+
+Status PoolCoordinator::keep(const cluster::NodeRecord& record) {
+  return store_
+      ->commit(store_context(),
+               {{}, {{node_key(record.about.node_id), cluster::to_json(record).dump()}}, {}})
+      .status();
+}
+
+Result<Json> PoolCoordinator::register_node(const cluster::Registration& about) {
+  cluster::NodeRecord record;
+  {
+    const Lock state(state_);
+    Result<cluster::NodeRecord> made = registry_->register_node(Clock::now(), about);
+    if (!made.ok()) {
+      const bool older = registry_->find(about.node_id) != nullptr;
+      return refuse(older ? Refusal::kConflict : Refusal::kInvalid, made.status().message());
+    }
+    record = std::move(*made);
+  }
+  announce();
+  ARROW_RETURN_NOT_OK(keep(record));
+  const auto& health = options_.registry.health;
+  const auto millis = [](Duration d) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
+  };
+  return Json{{"protocol", cluster::kProtocol},
+              {"cluster", options_.cluster},
+              {"term", json_number(term())},
+              {"lease", json_number(record.lease)},
+              {"draining", record.draining},
+              {"ttl_ms", millis(health.dead_after)},
+              {"heartbeat_ms", millis(health.dead_after) / 5}};
+}
+
+Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat, std::string_view scope_name,
+                                        const cluster::Rollout::Report& config) {
+  Json answer;
+  {
+    const Lock state(state_);
+    const TimePoint now = Clock::now();
+    const Status taken = registry_->heartbeat(now, beat);
+    if (!taken.ok()) return refuse(Refusal::kNotFound, taken.message());
+    uint64_t wanted = 0;
+    const auto found = scopes_.find(scope_name);
+    if (found != scopes_.end()) {
+      Scope& scope = found->second;
+      wanted = scope.head;
+      if (scope.rollout != nullptr) {
+        scope.rollout->report(now, beat.node_id, config);
+        wanted = scope.rollout->wanted(beat.node_id);
+      }
+    }
+    answer = {{"term", json_number(registry_->term())},
+              {"revision", json_number(registry_->revision())},
+              {"config_version", json_number(wanted)},
+              {"draining", registry_->find(beat.node_id)->state == cluster::NodeState::kDraining}};
+  }
+  announce();
+  return answer;
+}
+
+Status PoolCoordinator::report_metrics(std::string_view node_id, cluster::MetricsReport report) {
+  const Lock state(state_);
+  if (registry_->find(node_id) == nullptr) {
+    return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+  }
+  const Status taken = metrics_.take(node_id, std::move(report));
+  return taken.ok() ? taken : refuse(Refusal::kInvalid, taken.message());
+}
+
+Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Change& change) {
+  Json answer;
+  {
+    const Lock changes(changes_);
+    const CallContext context = store_context();
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
+    if (before) return *before;
+    cluster::NodeRecord record;
+    {
+      const Lock state(state_);
+      const cluster::Node* node = registry_->find(node_id);
+      if (node == nullptr) {
+        return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+      }
+      // Published before it is kept: draining twice is harmless, work sent to it is not.
+      ARROW_ASSIGN_OR_RAISE(record, registry_->drain(node_id, on));
+    }
+    answer = {{"node_id", node_id}, {"draining", on}};
+    StoreWrite write{{}, {{node_key(node_id), cluster::to_json(record).dump()}}, {}};
+    ARROW_RETURN_NOT_OK(commit(context, std::move(write), change,
+                               on ? "node.drain" : "node.undrain", {{"node_id", node_id}}, answer,
+                               answer));
+  }
+  announce();
+  return answer;
+}
+
+Result<Json> PoolCoordinator::remove(std::string_view node_id, const Change& change) {
+  const Json answer = Json{{"node_id", node_id}, {"removed", true}};
+  {
+    const Lock changes(changes_);
+    const CallContext context = store_context();
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
+    if (before) return *before;
+    {
+      const Lock state(state_);
+      if (registry_->find(node_id) == nullptr) {
+        return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+      }
+    }
+    ARROW_RETURN_NOT_OK(commit(context, {{}, {}, {node_key(node_id)}}, change, "node.remove",
+                               {{"node_id", node_id}}, answer, answer));
+    const Lock state(state_);
+    registry_->remove(node_id);
+    metrics_.forget(node_id);
+  }
+  announce();
+  return answer;
+}
+
+Status PoolCoordinator::refused(std::string_view node_id) {
+  const Lock state(state_);
+  if (registry_->find(node_id) == nullptr) {
+    return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+  }
+  registry_->refused(node_id);
+  return Status::OK();
+}
+
+cluster::Snapshot PoolCoordinator::nodes() const {
+  const Lock state(state_);
+  return registry_->snapshot(Clock::now());
+}
+
+std::optional<std::vector<cluster::Change>> PoolCoordinator::changes_after(
+    uint64_t revision) const {
+  const Lock state(state_);
+  return registry_->changes_after(revision);
+}
+
+uint64_t PoolCoordinator::revision() const {
+  const Lock state(state_);
+  return registry_->revision();
+}
+
+std::vector<cluster::PoolInstance> PoolCoordinator::discover_pools(std::string_view pool_id) const {
+  const Lock state(state_);
+  return registry_->discover_pools(pool_id);
+}
+
+Result<PoolResponse> PoolCoordinator::route_request(const PoolRequest& request) {
+  const Lock state(state_);
+  const std::vector<cluster::PoolInstance> all = registry_->discover_pools(request.pool_id);
+  if (all.empty()) {
+    return refuse(Refusal::kNotFound, "no node serves a pool '" + request.pool_id + "'");
+  }
+  const auto targets = route::Targets::build(all, request.zone, nullptr);
+  PoolResponse response;
+  response.term = registry_->term();
+  response.revision = registry_->revision();
+  std::vector<const route::Target*> tried;
+  while (response.instances.size() < kRanked) {
+    const route::Targets::Choice choice =
+        targets->choose(request.need, *load_balancer_, Clock::now(), random_bits(), tried);
+    if (choice.target == nullptr) break;
+    tried.push_back(choice.target);
+    const auto chosen = std::find_if(
+        all.begin(), all.end(),
+        [&](const cluster::PoolInstance& each) { return each.node_id == choice.target->node_id; });
+    response.instances.push_back(*chosen);
+  }
+  return response;
+}
+
+void PoolCoordinator::advance_rollouts(TimePoint now) {
+  std::vector<std::string> living;
+  for (const cluster::Node& node : registry_->snapshot(now).nodes) {
+    if (node.state != cluster::NodeState::kDead) living.push_back(node.about.node_id);
+  }
+  for (auto& [name, scope] : scopes_) {
+    if (scope.rollout == nullptr) continue;
+    scope.rollout->members(living);
+    scope.rollout->tick(now);
+  }
+}
+
+void PoolCoordinator::tick() {
+  std::vector<std::string> gone;
+  std::vector<std::pair<std::string, std::string>> failed;  // scope, reason
+  std::vector<std::string> done;
+  {
+    const Lock state(state_);
+    const TimePoint now = Clock::now();
+    gone = registry_->tick(now);
+    for (const std::string& id : gone) metrics_.forget(id);
+    advance_rollouts(now);
+    for (auto& [name, scope] : scopes_) {
+      if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
+      if (scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack) {
+        failed.emplace_back(name, scope.rollout->reason());
+      } else if (scope.rollout->stage() == cluster::Rollout::Stage::kDone) {
+        done.push_back(name);
+      }
+    }
+  }
+  announce();
+  end_rollouts(failed, done);
+  if (!gone.empty()) {
+    StoreWrite write;
+    for (const std::string& id : gone) write.deletes.push_back(node_key(id));
+    const Result<uint64_t> deleted = store_->commit(store_context(), write);
+    if (!deleted.ok()) log(LogLevel::kWarning, "coordinator", deleted.status().message());
+  }
+}
+
+void PoolCoordinator::on_change(std::function<void()> listener) {
+  const Lock state(state_);
+  listener_ = std::move(listener);
+}
+
+void PoolCoordinator::announce() {
+  std::function<void()> listener;
+  {
+    const Lock state(state_);
+    if (announced_ == registry_->revision()) return;
+    announced_ = registry_->revision();
+    listener = listener_;
+  }
+  if (listener) listener();
+}
+
+}  // namespace cenote::coordinator

@@ -1,0 +1,290 @@
+// Changes that must be on disk before they are told: configuration versions, the audit log,
+// idempotent answers.
+//
+// Keys: config/<scope>/<version, 16 digits>, config-head/<scope>, rollout/<scope>,
+// idempotency/<key>.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "base/log.h"
+#include "coordinator/pool_coordinator.h"
+
+namespace cenote::coordinator {
+namespace {
+
+constexpr size_t kMaxContent = size_t{512} << 10;  // Consul's limit of a value
+
+std::string config_key(std::string_view scope, uint64_t version) {
+  std::array<char, 32> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016llu", static_cast<unsigned long long>(version));
+  return "config/" + std::string(scope) + "/" + digits.data();
+}
+
+std::string head_key(std::string_view scope) {
+  return "config-head/" + std::string(scope);
+}
+
+std::string rollout_key(std::string_view scope) {
+  return "rollout/" + std::string(scope);
+}
+
+Status check_scope(std::string_view scope) {
+  const bool plain =
+      !scope.empty() && scope.size() <= 64 && std::all_of(scope.begin(), scope.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+      });
+  if (plain) return Status::OK();
+  return refuse(Refusal::kInvalid, "a scope's name is 1 to 64 of a-z, 0-9, '_' and '-'");
+}
+
+}  // namespace
+
+Result<std::optional<Json>> PoolCoordinator::replay(const CallContext& context,
+                                                    const Change& change) const {
+  if (change.idempotency_key.empty()) return std::optional<Json>();
+  ARROW_ASSIGN_OR_RAISE(const std::optional<Item> item,
+                        store_->get(context, "idempotency/" + sha256(change.idempotency_key)));
+  if (!item) return std::optional<Json>();
+  ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item->value));
+  if (value.value("body_hash", "") != change.body_hash) {
+    return refuse(Refusal::kInvalid,
+                  "this Idempotency-Key was used for another request; take a new one");
+  }
+  return std::optional<Json>(value.value("answer", Json()));
+}
+
+Result<uint64_t> PoolCoordinator::commit(const CallContext& context, StoreWrite write,
+                                         const Change& change, std::string_view action, Json from,
+                                         Json to, const Json& answer) {
+  audit_.append(&write, change.actor, action, std::move(from), std::move(to));
+  if (!change.idempotency_key.empty()) {
+    const std::string key = "idempotency/" + sha256(change.idempotency_key);
+    write.conditions.push_back({key, 0});
+    write.puts.emplace_back(
+        key, Json{{"body_hash", change.body_hash}, {"answer", answer}, {"at", now_text()}}.dump());
+  }
+  ARROW_ASSIGN_OR_RAISE(const uint64_t version, store_->commit(context, write));
+  if (version == 0) {
+    // Another coordinator was faster; ours reads again before the next change.
+    ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+    return refuse(Refusal::kStale,
+                  "somebody else changed this meanwhile; read it again, then retry");
+  }
+  audit_.advance(version);
+  return version;
+}
+
+Status PoolCoordinator::validate_config(std::string_view content) const {
+  if (content.size() > kMaxContent) {
+    return refuse(Refusal::kInvalid, "a configuration holds at most 512 KiB");
+  }
+  const Status valid = options_.validate ? options_.validate(content) : Status::OK();
+  return valid.ok() ? valid : refuse(Refusal::kInvalid, valid.message());
+}
+
+uint64_t PoolCoordinator::head_of(std::string_view scope) const {
+  const Lock state(state_);
+  const auto found = scopes_.find(scope);
+  return found == scopes_.end() ? 0 : found->second.head;
+}
+
+Result<Json> PoolCoordinator::append_version(const CallContext& context, std::string_view name,
+                                             std::string_view content, std::string_view action,
+                                             std::string_view reason, const Change& change) {
+  uint64_t head = 0;
+  uint64_t head_version = 0;
+  {
+    const Lock state(state_);
+    const auto found = scopes_.find(name);
+    if (found != scopes_.end()) {
+      head = found->second.head;
+      head_version = found->second.head_version;
+    }
+  }
+  const uint64_t version = head + 1;
+  const std::string hash = sha256(content);
+  const Json entry = {{"scope", name},    {"version", version}, {"content", content},
+                      {"hash", hash},     {"at", now_text()},   {"who", change.actor.who},
+                      {"action", action}, {"reason", reason},   {"previous", head}};
+  Json answer = entry;
+  answer.erase("content");
+  const Json rollout = {{"version", version}, {"previous", head}};
+  StoreWrite write;
+  write.conditions = {{head_key(name), head_version}, {config_key(name, version), 0}};
+  write.puts = {{config_key(name, version), entry.dump()},
+                {head_key(name), Json{{"version", version}, {"hash", hash}}.dump()},
+                {rollout_key(name), rollout.dump()}};
+  ARROW_ASSIGN_OR_RAISE(
+      const uint64_t written,
+      commit(context, std::move(write), change, action, Json{{"scope", name}, {"version", head}},
+             Json{{"scope", name}, {"version", version}, {"hash", hash}}, answer));
+  cluster::Rollout::Options how = options_.rollout;
+  // Going back is urgent and known to work.
+  if (action != "config.put") how.staged = false;
+  const Lock state(state_);
+  Scope& scope = scopes_[std::string(name)];
+  scope.head = version;
+  scope.head_version = written;
+  scope.rollout = std::make_unique<cluster::Rollout>(how, version, head, Clock::now());
+  advance_rollouts(Clock::now());
+  return answer;
+}
+
+Result<Json> PoolCoordinator::put_config(std::string_view scope, std::string_view content,
+                                         std::optional<uint64_t> if_match, const Change& change) {
+  ARROW_RETURN_NOT_OK(check_scope(scope));
+  const Lock changes(changes_);
+  const CallContext context = store_context();
+  ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
+  if (before) return *before;
+  const uint64_t head = head_of(scope);
+  if (!if_match) {
+    return refuse(Refusal::kPreconditionRequired,
+                  "say with If-Match which version you saw; the newest is " + std::to_string(head));
+  }
+  if (*if_match != head) {
+    return refuse(Refusal::kStale, "the newest version is " + std::to_string(head) + ", not " +
+                                       std::to_string(*if_match) +
+                                       "; look at the difference first");
+  }
+  ARROW_RETURN_NOT_OK(validate_config(content));
+  return append_version(context, scope, content, "config.put", "", change);
+}
+
+Result<Json> PoolCoordinator::stored_version(const CallContext& context, std::string_view scope,
+                                             uint64_t version) const {
+  ARROW_ASSIGN_OR_RAISE(const std::optional<Item> item,
+                        store_->get(context, config_key(scope, version)));
+  if (!item) {
+    return refuse(Refusal::kNotFound,
+                  "scope '" + std::string(scope) + "' has no version " + std::to_string(version));
+  }
+  return parse_json(item->value);
+}
+
+Result<Json> PoolCoordinator::config(std::string_view scope, uint64_t version) const {
+  ARROW_RETURN_NOT_OK(check_scope(scope));
+  const uint64_t wanted = version == 0 ? head_of(scope) : version;
+  return stored_version(store_context(), scope, wanted);
+}
+
+Result<Json> PoolCoordinator::config_history(std::string_view scope) const {
+  ARROW_RETURN_NOT_OK(check_scope(scope));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items,
+                        store_->list(store_context(), "config/" + std::string(scope) + "/"));
+  Json versions = Json::array();
+  for (auto item = items.rbegin(); item != items.rend(); ++item) {
+    ARROW_ASSIGN_OR_RAISE(Json entry, parse_json(item->value));
+    entry.erase("content");
+    versions.push_back(std::move(entry));
+  }
+  return Json{{"scope", scope}, {"versions", std::move(versions)}};
+}
+
+Result<Json> PoolCoordinator::rollback(std::string_view scope, uint64_t to, const Change& change) {
+  ARROW_RETURN_NOT_OK(check_scope(scope));
+  const Lock changes(changes_);
+  const CallContext context = store_context();
+  ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
+  if (before) return *before;
+  const uint64_t head = head_of(scope);
+  const uint64_t wanted = to != 0 ? to : head - 1;
+  if (head == 0 || wanted == 0 || wanted >= head) {
+    return refuse(Refusal::kConflict,
+                  "scope '" + std::string(scope) + "' has no such older version to go back to");
+  }
+  ARROW_ASSIGN_OR_RAISE(const Json old, stored_version(context, scope, wanted));
+  return append_version(context, scope, old.value("content", ""), "config.rollback",
+                        "back to version " + std::to_string(wanted), change);
+}
+
+Result<Json> PoolCoordinator::rollout(std::string_view scope) const {
+  const Lock state(state_);
+  const auto found = scopes_.find(scope);
+  if (found == scopes_.end() || found->second.rollout == nullptr) {
+    return refuse(Refusal::kNotFound, "scope '" + std::string(scope) + "' has no roll-out");
+  }
+  const cluster::Rollout& rollout = *found->second.rollout;
+  return Json{{"scope", scope},
+              {"version", rollout.version()},
+              {"previous", rollout.previous()},
+              {"stage", to_string(rollout.stage())},
+              {"reason", rollout.reason()},
+              {"nodes", rollout.acknowledgements()}};
+}
+
+Result<Json> PoolCoordinator::abort_rollout(std::string_view scope, const std::string& reason,
+                                            const Change& change) {
+  {
+    const Lock changes(changes_);
+    const CallContext context = store_context();
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
+    if (before) return *before;
+    {
+      const Lock state(state_);
+      const auto found = scopes_.find(scope);
+      using Stage = cluster::Rollout::Stage;
+      if (found == scopes_.end() || found->second.rollout == nullptr ||
+          found->second.rollout->stage() == Stage::kDone ||
+          found->second.rollout->stage() == Stage::kRolledBack) {
+        return refuse(Refusal::kConflict,
+                      "no roll-out is under way in scope '" + std::string(scope) + "'");
+      }
+      found->second.rollout->abort(reason);
+    }
+    const Json answer = {{"scope", scope}, {"aborted", true}, {"reason", reason}};
+    ARROW_RETURN_NOT_OK(
+        commit(context, {}, change, "rollout.abort", Json{{"scope", scope}}, answer, answer));
+  }
+  tick();
+  return rollout(scope);
+}
+
+void PoolCoordinator::end_rollouts(const std::vector<std::pair<std::string, std::string>>& failed,
+                                   const std::vector<std::string>& done) {
+  if (failed.empty() && done.empty()) return;
+  const Lock changes(changes_);
+  for (const auto& [name, reason] : failed) {
+    uint64_t previous = 0;
+    {
+      const Lock state(state_);
+      const Scope& scope = scopes_.find(name)->second;
+      if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
+      previous = scope.rollout->previous();
+    }
+    Status ended;
+    const CallContext context = store_context();
+    if (previous != 0) {
+      const Result<Json> old = stored_version(context, name, previous);
+      ended = old.ok()
+                  ? append_version(context, name, old->value("content", ""), "config.auto_rollback",
+                                   reason, {{"coordinator", ""}, "", ""})
+                        .status()
+                  : old.status();
+    }
+    if (!ended.ok()) {
+      // The next tick tries again; meanwhile the roll-out itself names the old version.
+      log(LogLevel::kWarning, "coordinator", "scope '" + name + "': " + ended.message());
+    } else {
+      log(LogLevel::kWarning, "coordinator", "scope '" + name + "' was rolled back: " + reason);
+    }
+  }
+  for (const std::string& name : done) {
+    const Result<uint64_t> forgotten =
+        store_->commit(store_context(), {{}, {}, {rollout_key(name)}});
+    if (!forgotten.ok()) log(LogLevel::kWarning, "coordinator", forgotten.status().message());
+  }
+}
+
+Result<Json> PoolCoordinator::audit(uint64_t before, size_t limit) const {
+  return Audit::read(store_context(), *store_, before, limit);
+}
+
+Status PoolCoordinator::verify_audit() const {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(store_context(), "audit/"));
+  return Audit::verify(items);
+}
+
+}  // namespace cenote::coordinator

@@ -1,0 +1,125 @@
+// What the cluster looks like from above: all metrics as one exposition, and ADR-002's five groups.
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "coordinator/pool_coordinator.h"
+
+namespace cenote::coordinator {
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string PoolCoordinator::prometheus() const {
+  const cluster::Snapshot all = nodes();
+  std::map<std::string_view, int> states;
+  std::vector<cluster::MetricSample> samples;
+  for (const cluster::Node& node : all.nodes) {
+    ++states[to_string(node.state)];
+    for (const cluster::PoolReport& pool : node.about.pools) {
+      const std::string labels =
+          "node=\"" + escaped(node.about.node_id) + "\",pool=\"" + escaped(pool.pool_id) + "\"";
+      const auto gauge = [&](const char* name, double value) {
+        samples.push_back({name, labels, cluster::MetricKind::kGauge, value, {}, {}});
+      };
+      gauge("cenote_instance_connections_active", pool.active);
+      gauge("cenote_instance_connections_idle", pool.idle);
+      gauge("cenote_instance_connections_max", pool.max);
+      gauge("cenote_instance_pending_requests", pool.waiting);
+      gauge("cenote_instance_up", pool.healthy ? 1 : 0);
+    }
+  }
+  for (const char* state : {"up", "suspect", "frozen", "draining", "dead"}) {
+    samples.push_back({"cenote_nodes",
+                       std::string("state=\"") + state + "\"",
+                       cluster::MetricKind::kGauge,
+                       static_cast<double>(states[state]),
+                       {},
+                       {}});
+  }
+  samples.push_back({"cenote_registry_revision",
+                     "",
+                     cluster::MetricKind::kGauge,
+                     static_cast<double>(all.revision),
+                     {},
+                     {}});
+  const Lock state(state_);
+  samples.push_back({"cenote_registry_preserving",
+                     "",
+                     cluster::MetricKind::kGauge,
+                     registry_->preserving() ? 1.0 : 0.0,
+                     {},
+                     {}});
+  for (cluster::MetricSample& sample : metrics_.total()) samples.push_back(std::move(sample));
+  std::stable_sort(samples.begin(), samples.end(),
+                   [](const auto& a, const auto& b) { return a.name < b.name; });
+  return prometheus_text(samples,
+                         {{"cenote_nodes", "Nodes by state."},
+                          {"cenote_registry_preserving", "1 while self-preservation holds."}});
+}
+
+Json PoolCoordinator::summary() const {
+  const cluster::Snapshot all = nodes();
+  Json distribution = Json::object();
+  std::map<std::string, int> states;
+  for (const cluster::Node& node : all.nodes) {
+    ++states[std::string(to_string(node.state))];
+    for (const cluster::PoolReport& pool : node.about.pools) {
+      Json& sum = distribution[pool.pool_id];
+      if (sum.is_null()) sum = Json::object();
+      for (const auto& [key, value] :
+           {std::pair("instances", 1), std::pair("active", pool.active),
+            std::pair("idle", pool.idle), std::pair("waiting", pool.waiting),
+            std::pair("max", pool.max), std::pair("unhealthy", pool.healthy ? 0 : 1)}) {
+        sum[key] = sum.value(key, 0) + value;
+      }
+    }
+  }
+  const Lock state(state_);
+  const double routed = metrics_.sum("cenote_route_requests_total");
+  const double failed = metrics_.sum("cenote_route_failures_total");
+  Json configuration = Json::object();
+  for (const auto& [name, scope] : scopes_) {
+    configuration[name] = {
+        {"version", scope.head},
+        {"stage", scope.rollout == nullptr ? "done" : to_string(scope.rollout->stage())}};
+  }
+  return {
+      {"cluster", all.cluster},
+      {"term", json_number(all.term)},
+      {"revision", json_number(all.revision)},
+      {"preserving", registry_->preserving()},
+      {"pool_distribution", {{"nodes", states}, {"pools", distribution}}},
+      {"request_routing",
+       {{"requests", routed},
+        {"failures", failed},
+        {"success_rate", routed > 0 ? Json(1.0 - failed / routed) : Json()},
+        {"p50_seconds", metrics_.quantile("cenote_route_duration_seconds", 0.5)},
+        {"p99_seconds", metrics_.quantile("cenote_route_duration_seconds", 0.99)}}},
+      {"failover",
+       {{"switches", metrics_.sum("cenote_failover_total")},
+        {"recovery_p50_seconds", metrics_.quantile("cenote_failover_recovery_seconds", 0.5)},
+        {"recovery_p99_seconds", metrics_.quantile("cenote_failover_recovery_seconds", 0.99)}}},
+      {"network_partition",
+       {{"partitions", metrics_.sum("cenote_partition_detection_seconds")},
+        {"detection_p50_seconds", metrics_.quantile("cenote_partition_detection_seconds", 0.5)},
+        {"recovery_p50_seconds", metrics_.quantile("cenote_partition_recovery_seconds", 0.5)}}},
+      {"config_sync",
+       {{"scopes", configuration},
+        {"syncs", metrics_.sum("cenote_config_sync_total")},
+        {"failures", metrics_.sum("cenote_config_sync_failures_total")},
+        {"p50_seconds", metrics_.quantile("cenote_config_sync_seconds", 0.5)},
+        {"p99_seconds", metrics_.quantile("cenote_config_sync_seconds", 0.99)}}},
+  };
+}
+
+}  // namespace cenote::coordinator

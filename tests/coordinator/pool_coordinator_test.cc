@@ -1,0 +1,218 @@
+// What operators and nodes are told, and what survives a restart.
+#include "coordinator/pool_coordinator.h"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "coordinator/sqlite_store.h"
+
+namespace cenote::coordinator {
+namespace {
+
+class Coordinator : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("cenote-coordinator-" + std::to_string(::getpid()) + "-" +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    restart();
+  }
+  void TearDown() override {
+    coordinator_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void restart() {
+    coordinator_.reset();
+    auto store = open_sqlite_store(folder_ / "store.db");
+    ASSERT_TRUE(store.ok()) << store.status();
+    PoolCoordinator::Options options;
+    options.rollout.hold = Duration::zero();
+    options.validate = [](std::string_view content) {
+      return content == "broken" ? make_error(ErrorKind::kConfig, "line 1: broken") : Status::OK();
+    };
+    auto opened = PoolCoordinator::open(options, std::move(*store));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    coordinator_ = std::move(*opened);
+  }
+  static Change change(const std::string& key = "", const std::string& hash = "h") {
+    return {{"ada", "r1"}, key, hash};
+  }
+  cluster::Heartbeat join(const std::string& id) {
+    cluster::Registration about;
+    about.node_id = id;
+    about.incarnation = 1;
+    about.location = "grpc://127.0.0.1:1";
+    about.pools = {{.pool_id = "main_db", .type = "sqlite", .max = 10}};
+    const auto answer = coordinator_->register_node(about);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    cluster::Heartbeat beat;
+    beat.node_id = id;
+    beat.incarnation = 1;
+    beat.lease = (*answer)["lease"].get<uint64_t>();
+    beat.pools = about.pools;
+    return beat;
+  }
+  // The version that a node is told to have.
+  uint64_t told(cluster::Heartbeat& beat, const cluster::Rollout::Report& report = {}) {
+    ++beat.seq;
+    beat.config_version = report.applied;
+    const auto answer = coordinator_->heartbeat(beat, "default", report);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? (*answer)["config_version"].get<uint64_t>() : 0;
+  }
+  template <typename T>
+  static Refusal why(const Result<T>& result) {
+    EXPECT_FALSE(result.ok());
+    return refusal_of(result.status()).value_or(Refusal::kInvalid);
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<PoolCoordinator> coordinator_;
+};
+
+TEST_F(Coordinator, a_configuration_needs_the_version_that_the_writer_saw) {
+  EXPECT_EQ(why(coordinator_->put_config("default", "a", std::nullopt, change())),
+            Refusal::kPreconditionRequired);
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  EXPECT_EQ(why(coordinator_->put_config("default", "b", 0, change())), Refusal::kStale);
+  ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
+  EXPECT_EQ((*coordinator_->config("default", 0))["content"], "b");
+  EXPECT_EQ((*coordinator_->config("default", 1))["content"], "a");
+}
+
+TEST_F(Coordinator, what_does_not_validate_is_not_stored) {
+  EXPECT_EQ(why(coordinator_->put_config("default", "broken", 0, change())), Refusal::kInvalid);
+  EXPECT_EQ(why(coordinator_->config("default", 0)), Refusal::kNotFound);
+  EXPECT_EQ(why(coordinator_->put_config("../etc", "a", 0, change())), Refusal::kInvalid);
+}
+
+TEST_F(Coordinator, a_repeated_request_gets_the_first_answer_even_after_a_restart) {
+  const auto first = coordinator_->put_config("default", "a", 0, change("k1"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  restart();
+  const auto again = coordinator_->put_config("default", "a", 0, change("k1"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, *first);
+  EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 1u);
+  EXPECT_EQ(why(coordinator_->put_config("default", "other", 1, change("k1", "h2"))),
+            Refusal::kInvalid);
+}
+
+TEST_F(Coordinator, going_back_appends_the_old_content_as_a_new_version) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  EXPECT_EQ(why(coordinator_->rollback("default", 0, change())), Refusal::kConflict);
+  ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
+  const auto back = coordinator_->rollback("default", 0, change());
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ((*back)["version"], 3);
+  EXPECT_EQ((*coordinator_->config("default", 0))["content"], "a");
+  EXPECT_EQ((*coordinator_->config("default", 2))["content"], "b");
+}
+
+TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  cluster::Heartbeat one = join("n1");
+  cluster::Heartbeat two = join("n2");
+  coordinator_->tick();
+  EXPECT_EQ(told(one), 1u);
+  for (int i = 0; i < 4; ++i) {
+    told(one, {1, std::nullopt, "", 0});
+    told(two, {1, std::nullopt, "", 0});
+    coordinator_->tick();
+  }
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "done");
+  ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
+  EXPECT_EQ(told(one, {1, std::nullopt, "", 0}), 2u);
+  EXPECT_EQ(told(two, {1, std::nullopt, "", 0}), 1u) << "only the canary gets it at first";
+  told(one, {1, 2, "no such host", 0});
+  coordinator_->tick();
+  EXPECT_EQ((*coordinator_->config("default", 0))["content"], "a");
+  EXPECT_EQ((*coordinator_->config("default", 0))["version"], 3);
+  EXPECT_EQ(told(one, {1, 2, "no such host", 0}), 3u);
+  const Json history = *coordinator_->config_history("default");
+  EXPECT_NE(history["versions"][0]["reason"].get<std::string>().find("no such host"),
+            std::string::npos);
+}
+
+TEST_F(Coordinator, nodes_and_their_leases_survive_a_restart) {
+  cluster::Heartbeat beat = join("n1");
+  ASSERT_TRUE(coordinator_->drain("n1", true, change()).ok());
+  const uint64_t term = coordinator_->term();
+  restart();
+  EXPECT_GT(coordinator_->term(), term);
+  EXPECT_TRUE(coordinator_->nodes().provisional);
+  ++beat.seq;
+  EXPECT_TRUE(coordinator_->heartbeat(beat, "default", {}).ok());
+  EXPECT_EQ(coordinator_->nodes().nodes[0].state, cluster::NodeState::kDraining);
+}
+
+TEST_F(Coordinator, an_unknown_lease_is_told_to_register_again) {
+  cluster::Heartbeat beat;
+  beat.node_id = "nobody";
+  EXPECT_EQ(why(coordinator_->heartbeat(beat, "default", {})), Refusal::kNotFound);
+}
+
+TEST_F(Coordinator, advice_names_at_most_three_and_never_a_draining_node) {
+  for (const char* id : {"a", "b", "c", "d", "e"}) join(id);
+  ASSERT_TRUE(coordinator_->drain("a", true, change()).ok());
+  const auto advice = coordinator_->route_request({"main_db", route::Need::kRead, ""});
+  ASSERT_TRUE(advice.ok()) << advice.status();
+  EXPECT_EQ(advice->instances.size(), 3u);
+  for (const auto& instance : advice->instances) EXPECT_NE(instance.node_id, "a");
+  EXPECT_EQ(why(coordinator_->route_request({"nowhere", route::Need::kRead, ""})),
+            Refusal::kNotFound);
+  EXPECT_EQ(coordinator_->discover_pools("main_db").size(), 5u);
+}
+
+TEST_F(Coordinator, every_administrative_change_is_in_the_audit_log_and_edits_show) {
+  join("n1");
+  ASSERT_TRUE(coordinator_->drain("n1", true, change()).ok());
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  ASSERT_TRUE(coordinator_->remove("n1", change()).ok());
+  restart();
+  ASSERT_TRUE(coordinator_->drain("n1", true, change()).ok() == false);
+  EXPECT_TRUE(coordinator_->verify_audit().ok());
+  const Json log = *coordinator_->audit(0, 10);
+  ASSERT_EQ(log.size(), 3u);
+  EXPECT_EQ(log[0]["action"], "node.remove");
+  EXPECT_EQ(log[2]["who"], "ada");
+  std::vector<Item> items;
+  for (auto entry = log.rbegin(); entry != log.rend(); ++entry)
+    items.push_back({"k", entry->dump(), 1});
+  EXPECT_TRUE(Audit::verify(items).ok());
+  Json edited = log[1];
+  edited["who"] = "eve";
+  items[1].value = edited.dump();
+  EXPECT_FALSE(Audit::verify(items).ok());
+  items.erase(items.begin());
+  EXPECT_FALSE(Audit::verify(items).ok());
+}
+
+TEST_F(Coordinator, listeners_hear_of_every_visible_change_once) {
+  int heard = 0;
+  coordinator_->on_change([&] { ++heard; });
+  cluster::Heartbeat beat = join("n1");
+  EXPECT_EQ(heard, 1);
+  told(beat);
+  EXPECT_EQ(heard, 1) << "load alone wakes nobody";
+  ASSERT_TRUE(coordinator_->drain("n1", true, change()).ok());
+  EXPECT_EQ(heard, 2);
+}
+
+TEST_F(Coordinator, the_summary_has_adr_002s_five_groups) {
+  join("n1");
+  const Json summary = coordinator_->summary();
+  for (const char* group :
+       {"pool_distribution", "request_routing", "failover", "network_partition", "config_sync"}) {
+    EXPECT_TRUE(summary.contains(group)) << group;
+  }
+  EXPECT_EQ(summary["pool_distribution"]["pools"]["main_db"]["max"], 10);
+  EXPECT_NE(coordinator_->prometheus().find("cenote_nodes{state=\"up\"} 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cenote::coordinator
