@@ -27,6 +27,17 @@ bool changes_session(std::string_view sql) {
   return second == "temp" || second == "temporary";
 }
 
+Status unmatched(sqlite3_stmt* statement, const Params& params) {
+  const int wanted = sqlite3_bind_parameter_count(statement);
+  std::string text = "the statement has " + std::to_string(wanted) + " placeholders, but " +
+                     std::to_string(params.values.size()) + " parameters were given";
+  for (int i = 1; i <= wanted; ++i) {
+    const char* name = sqlite3_bind_parameter_name(statement, i);
+    if (name != nullptr) return make_error(ErrorKind::kInterface, text + "; none for " + name);
+  }
+  return make_error(ErrorKind::kInterface, std::move(text));
+}
+
 }  // namespace
 
 Status SqliteConnection::check_free() const {
@@ -40,11 +51,8 @@ Result<Statement> SqliteConnection::compile(std::string_view sql, const Params& 
   ARROW_ASSIGN_OR_RAISE(const BoundStatement bound, bind_placeholders(sql, params, kDialect));
   ARROW_ASSIGN_OR_RAISE(Statement statement, session_->prepare(bound.sql));
   const auto wanted = static_cast<size_t>(sqlite3_bind_parameter_count(statement.get()));
-  if (wanted > bound.order.size()) {
-    return make_error(ErrorKind::kInterface,
-                      "the statement has " + std::to_string(wanted) + " placeholders, but " +
-                          std::to_string(params.values.size()) + " parameters were given");
-  }
+  if (wanted != bound.order.size()) return unmatched(statement.get(), params);
+  ARROW_RETURN_NOT_OK(session_->check_file(sqlite3_stmt_readonly(statement.get()) == 0));
   for (size_t i = 0; i < bound.order.size(); ++i) {
     const std::shared_ptr<arrow::Scalar>& value =
         params.values[static_cast<size_t>(bound.order[i])];
@@ -61,7 +69,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> SqliteConnection::query(
   ARROW_RETURN_NOT_OK(check_free());
   auto call = std::make_unique<Session::Call>(*session_, context);
   ARROW_ASSIGN_OR_RAISE(Statement statement, compile(sql, params));
-  return read_rows(*session_, std::move(call), std::move(statement), limits);
+  return read_rows(*session_, std::move(call), std::move(statement), params.values, limits);
 }
 
 Result<int64_t> SqliteConnection::execute(const CallContext& context, std::string_view sql,
@@ -147,6 +155,7 @@ Status SqliteConnection::rollback_to_savepoint(const CallContext& context, std::
 }
 
 Status SqliteConnection::validate(const CallContext& context) {
+  ARROW_RETURN_NOT_OK(session_->check_file(true));
   return run(context, "pragma schema_version");
 }
 

@@ -17,7 +17,8 @@ struct Row {
 
 constexpr std::array kRows = {
     Row{SQLITE_READONLY_DBMOVED, ErrorKind::kConnection, true,
-        "the file was moved or deleted under the open connection"},
+        "the file was moved, replaced or deleted under the open connection: the next call opens it "
+        "anew by its path"},
     Row{SQLITE_BUSY_SNAPSHOT, ErrorKind::kOperational, false,
         "another connection wrote after this transaction had read: roll back and run it again"},
     Row{SQLITE_CONSTRAINT_DATATYPE, ErrorKind::kIntegrity, false, ""},

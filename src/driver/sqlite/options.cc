@@ -72,6 +72,14 @@ std::optional<std::chrono::milliseconds> duration(std::string_view text) {
   return std::chrono::milliseconds(static_cast<int64_t>(number * scale));
 }
 
+// A URI of a database in memory; each connection would get a database of its own.
+bool is_private_memory(std::string_view database) {
+  return database.starts_with("file:") &&
+         (database.find("mode=memory") != std::string_view::npos ||
+          database.substr(5, database.find('?') - 5) == ":memory:" ||
+          database.find("vfs=memdb") != std::string_view::npos);
+}
+
 bool is_choice(std::string_view choices, std::string_view value) {
   while (!choices.empty()) {
     const size_t bar = std::min(choices.find('|'), choices.size());
@@ -134,6 +142,11 @@ Result<Options> parse_options(const DriverConfig& config) {
                       "an SQLite database needs config key 'database': a path or :memory:");
   }
   options.memory = options.database == ":memory:";
+  if (is_private_memory(options.database)) {
+    return make_error(ErrorKind::kConfig,
+                      "config key 'database' is a URI of a database in memory, of which each "
+                      "connection would see another: write :memory:, which the pool shares");
+  }
   options.read_only = *boolean(get("read_only"));
   options.create = *boolean(get("create"));
   options.busy_timeout = *duration(get("busy_timeout"));

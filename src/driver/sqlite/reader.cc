@@ -27,9 +27,10 @@ constexpr int kMostRuns = 8;  // each run widens at least one column, seldom mor
 class Reader final : public arrow::RecordBatchReader {
  public:
   Reader(Session& session, std::unique_ptr<Session::Call> call, Statement statement,
-         const BatchLimits& limits)
+         std::vector<std::shared_ptr<arrow::Scalar>> bound, const BatchLimits& limits)
       : session_(session),
         call_(std::move(call)),
+        bound_(std::move(bound)),
         statement_(std::move(statement)),
         limits_(limits) {
     limits_.rows = std::max<int64_t>(limits_.rows, 1);
@@ -69,6 +70,7 @@ class Reader final : public arrow::RecordBatchReader {
 
   Session& session_;
   std::unique_ptr<Session::Call> call_;
+  const std::vector<std::shared_ptr<arrow::Scalar>> bound_;  // outlives the statement
   Statement statement_;
   BatchLimits limits_;
   std::shared_ptr<arrow::Schema> schema_;
@@ -77,6 +79,7 @@ class Reader final : public arrow::RecordBatchReader {
   bool on_row_ = false;  // a row stands ready that no batch has taken
   bool settled_ = false;
   bool closed_ = false;
+  Status failed_;  // what ended the reading, so that no one takes the end for a whole result
   int64_t rows_before_ = 0;  // in the batches made so far
   int64_t room_ = kFirstRoom;
   std::deque<std::shared_ptr<arrow::RecordBatch>> ready_;
@@ -279,6 +282,7 @@ Status Reader::contradiction(int64_t row) const {
 Status Reader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
   batch->reset();
   if (closed_) return make_error(ErrorKind::kInterface, "the reader is closed");
+  ARROW_RETURN_NOT_OK(failed_);
   if (!ready_.empty()) {
     *batch = std::move(ready_.front());
     ready_.pop_front();
@@ -289,20 +293,21 @@ Status Reader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
     return Status::OK();
   }
   const Result<bool> filled = fill(batch);
+  failed_ = filled.status();
   if (!filled.ok() || !on_row_) {
     on_row_ = false;
     end();
   }
-  return filled.status();
+  return failed_;
 }
 
 }  // namespace
 
-Result<std::shared_ptr<arrow::RecordBatchReader>> read_rows(Session& session,
-                                                            std::unique_ptr<Session::Call> call,
-                                                            Statement statement,
-                                                            const BatchLimits& limits) {
-  auto reader = std::make_shared<Reader>(session, std::move(call), std::move(statement), limits);
+Result<std::shared_ptr<arrow::RecordBatchReader>> read_rows(
+    Session& session, std::unique_ptr<Session::Call> call, Statement statement,
+    std::vector<std::shared_ptr<arrow::Scalar>> bound, const BatchLimits& limits) {
+  auto reader = std::make_shared<Reader>(session, std::move(call), std::move(statement),
+                                         std::move(bound), limits);
   ARROW_RETURN_NOT_OK(reader->start());
   return reader;
 }

@@ -4,15 +4,21 @@
 #include "driver/sqlite/session.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
 #include "driver/sqlite/error.h"
 
 namespace cenote::sqlite {
 namespace {
 
 constexpr int kProgressOps = 4096;  // virtual machine steps between two looks at the flag
+constexpr size_t kMostKept = 32;    // compiled statements of a session
+constexpr size_t kLongestKept = 8192;
+constexpr Duration kFileInterval = std::chrono::seconds(1);
 
 // Whether nothing but `;` and comments is left.
 bool is_blank(std::string_view sql) {
@@ -23,7 +29,51 @@ bool is_blank(std::string_view sql) {
   return true;
 }
 
+// Whether a compiled statement may run a second time. Not so a PRAGMA, which may have its effect
+// while it is compiled (https://sqlite.org/pragma.html).
+bool may_run_again(std::string_view sql) {
+  if (sql.size() > kLongestKept) return false;
+  constexpr std::array<std::string_view, 12> kWords = {
+      "select", "values", "with",   "insert",   "replace",   "update",
+      "delete", "begin",  "commit", "rollback", "savepoint", "release"};
+  const std::string first = first_keyword(sql, kDialect);
+  return std::find(kWords.begin(), kWords.end(), first) != kWords.end();
+}
+
+std::string millis_text(Duration value) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) +
+         " ms";
+}
+
 }  // namespace
+
+sqlite3_stmt* StatementCache::take(std::string_view sql) {
+  const size_t hash = std::hash<std::string_view>()(sql);
+  const auto found = std::find_if(kept_.begin(), kept_.end(), [hash, sql](const auto& each) {
+    return each.first == hash && sql == sqlite3_sql(each.second);
+  });
+  if (found == kept_.end()) return nullptr;
+  sqlite3_stmt* statement = found->second;
+  kept_.erase(found);
+  return statement;
+}
+
+void StatementCache::keep(sqlite3_stmt* statement) noexcept {
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);  // they point into the parameters of a call that is over
+  const std::string_view sql = sqlite3_sql(statement);
+  sqlite3_finalize(take(sql));  // the same text may have been compiled twice
+  if (kept_.size() >= kMostKept) {
+    sqlite3_finalize(kept_.back().second);
+    kept_.pop_back();
+  }
+  kept_.emplace(kept_.begin(), std::hash<std::string_view>()(sql), statement);
+}
+
+void StatementCache::clear() noexcept {
+  for (const auto& [hash, statement] : kept_) sqlite3_finalize(statement);
+  kept_.clear();
+}
 
 std::string quoted(std::string_view identifier) {
   std::string text = "\"";
@@ -42,25 +92,29 @@ Session::Session(std::shared_ptr<const Options> options, std::string file, std::
       access_(access) {}
 
 Session::Call::Call(Session& session, const CallContext& context) : session_(session) {
-  session.call_ = this;
-  session.stop_ = false;
-  session.deadline_ = context.deadline;
-  session.busy_since_ = {};
+  {
+    const Lock lock(session.mutex_);
+    session.call_ = this;
+    session.stop_ = false;
+    session.deadline_ = context.deadline;
+  }
   guard_.emplace(context, [&session] { session.interrupt(); });
 }
 
 Session::Call::~Call() {
   guard_.reset();
+  const Lock lock(session_.mutex_);
   session_.call_ = nullptr;
 }
 
 void Session::interrupt() noexcept {
+  const Lock lock(mutex_);
+  if (call_ == nullptr) return;
   stop_ = true;
-  const Lock lock(swap_);
   if (handle_) sqlite3_interrupt(handle_.get());
 }
 
-Status Session::interrupted() const {
+Status Session::interrupted(bool waited) const {
   if (!stop_ && !deadline_.passed()) return Status::OK();
   ErrorDetail detail;
   detail.kind = ErrorKind::kCancelled;
@@ -71,6 +125,15 @@ Status Session::interrupted() const {
   detail.vendor_code = SQLITE_INTERRUPT;
   detail.endpoint = endpoint_;
   const bool timeout = detail.kind == ErrorKind::kQueryTimeout;
+  if (waited) {
+    detail.vendor_code = SQLITE_BUSY;
+    return make_error(std::move(detail),
+                      std::string(timeout ? "the deadline passed" : "it was cancelled") +
+                          " after the statement had waited " +
+                          millis_text(Clock::now() - busy_since_) +
+                          " for the lock that another connection to the database holds: shorten "
+                          "the other's transactions or allow more time");
+  }
   return make_error(std::move(detail),
                     timeout ? "the deadline passed while the statement ran; it was interrupted"
                             : "the statement was cancelled");
@@ -79,7 +142,7 @@ Status Session::interrupted() const {
 Status Session::error(int code, std::string_view doing) {
   const int primary = code & 0xff;
   if (primary == SQLITE_INTERRUPT || primary == SQLITE_BUSY) {
-    ARROW_RETURN_NOT_OK(interrupted());
+    ARROW_RETURN_NOT_OK(interrupted(primary == SQLITE_BUSY));
   }
   if (primary == SQLITE_READONLY && read_only()) {
     ErrorDetail detail;
@@ -118,6 +181,7 @@ int Session::on_busy(void* self, int attempts) {
 Status Session::open(const CallContext& context) {
   const Call call(*this, context);
   usable_ = false;
+  cache_.clear();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI;
   if (options_->read_only) {
     flags |= SQLITE_OPEN_READONLY;
@@ -133,7 +197,7 @@ Status Session::open(const CallContext& context) {
   sqlite3_busy_handler(raw, &Session::on_busy, this);
   sqlite3_progress_handler(raw, kProgressOps, &Session::on_progress, this);
   {
-    const Lock lock(swap_);
+    const Lock lock(mutex_);
     std::swap(handle_, fresh);
   }
   fresh.reset();
@@ -163,16 +227,42 @@ Status Session::use_journal_mode(sqlite3* handle) {
   // SQLite does not call the busy handler for a change of the journal mode; two connections that
   // open a new file at once would collide.
   const std::string change = "pragma journal_mode = " + options_->journal_mode;
+  std::string got;
+  const auto take = [](void* text, int, char** values, char**) {
+    *static_cast<std::string*>(text) = values[0] == nullptr ? "" : values[0];
+    return 0;
+  };
   for (int attempts = 0;; ++attempts) {
-    const int code = sqlite3_exec(handle, change.c_str(), nullptr, nullptr, nullptr);
-    if (code == SQLITE_OK) return Status::OK();
+    const int code = sqlite3_exec(handle, change.c_str(), take, &got, nullptr);
+    if (code == SQLITE_OK) break;
     if ((code & 0xff) != SQLITE_BUSY || on_busy(this, attempts) == 0) {
       return error(code, "could not set journal_mode");
     }
   }
+  // Where no memory can be shared between processes (a network's file system) there is no WAL, and
+  // SQLite keeps the mode it had.
+  if (got != options_->journal_mode && access_ == Access::kReadWrite) {
+    log(LogLevel::kWarning, "sqlite",
+        "the database " + endpoint_ + " cannot use journal_mode " + options_->journal_mode +
+            " and stays with " + got + ": readers and the writer wait for each other");
+  }
+  return Status::OK();
+}
+
+Status Session::check_file(bool writes) {
+  if (options_->memory) return Status::OK();
+  const TimePoint now = Clock::now();
+  if (!writes && now - file_checked_ < kFileInterval) return Status::OK();
+  file_checked_ = now;
+  int moved = 0;
+  const int code = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK || moved == 0) return Status::OK();
+  usable_ = false;
+  return error_of(SQLITE_READONLY_DBMOVED, nullptr, endpoint_, "nothing was done");
 }
 
 Result<Statement> Session::prepare(std::string_view sql) {
+  if (sqlite3_stmt* kept = cache_.take(sql)) return Statement(kept, {&cache_});
   if (sql.find('\0') != std::string_view::npos) {
     return make_error(ErrorKind::kProgramming,
                       "the statement holds a NUL byte: pass such text as a parameter");
@@ -184,9 +274,10 @@ Result<Statement> Session::prepare(std::string_view sql) {
   if (sql.size() > 1'000'000'000) return error(SQLITE_TOOBIG);
   sqlite3_stmt* raw = nullptr;
   const char* tail = nullptr;
-  const int code =
-      sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), 0, &raw, &tail);
-  Statement statement(raw);
+  const bool again = may_run_again(sql);
+  const int code = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      again ? SQLITE_PREPARE_PERSISTENT : 0, &raw, &tail);
+  Statement statement(raw, {again ? &cache_ : nullptr});
   if (code != SQLITE_OK) return error(code);
   if (!statement) return make_error(ErrorKind::kProgramming, "the statement is empty");
   if (!is_blank(sql.substr(static_cast<size_t>(tail - sql.data())))) {

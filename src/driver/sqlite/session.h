@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -28,10 +30,37 @@ struct HandleCloser {
 };
 using Handle = std::unique_ptr<sqlite3, HandleCloser>;
 
-struct StatementCloser {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+// The statements of a session that were compiled and may run again, by their text; the last used
+// first. Compiling costs as much as a point query itself.
+class StatementCache {
+ public:
+  StatementCache() = default;
+  ~StatementCache() { clear(); }
+  StatementCache(const StatementCache&) = delete;
+  StatementCache& operator=(const StatementCache&) = delete;
+
+  // Takes the statement of this text out, or null.
+  sqlite3_stmt* take(std::string_view sql);
+  // Takes over a statement that is not in use any more.
+  void keep(sqlite3_stmt* statement) noexcept;
+  void clear() noexcept;
+
+ private:
+  std::vector<std::pair<size_t, sqlite3_stmt*>> kept_;  // with the hash of its text
 };
-using Statement = std::unique_ptr<sqlite3_stmt, StatementCloser>;
+
+// Back to the cache, or away where there is none.
+struct StatementReturner {
+  StatementCache* cache = nullptr;
+  void operator()(sqlite3_stmt* statement) const {
+    if (cache != nullptr) {
+      cache->keep(statement);
+    } else {
+      sqlite3_finalize(statement);
+    }
+  }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, StatementReturner>;
 
 class Session {
  public:
@@ -43,6 +72,9 @@ class Session {
 
   // Compiles the one statement in `sql`; kProgramming if there is none or more than one.
   Result<Statement> prepare(std::string_view sql);
+  // An error if the file was moved, replaced or deleted since it was opened: SQLite itself would go
+  // on writing into what nobody finds again. Looks at most once a second where `writes` is false.
+  Status check_file(bool writes);
   // SQLITE_ROW, SQLITE_DONE or the error. Only inside a Call.
   Result<int> step(sqlite3_stmt* statement);
   // Runs a statement of ours to its end. Only inside a Call.
@@ -73,8 +105,8 @@ class Session {
     friend class Session;
   };
   bool busy() const { return call_ != nullptr; }
-  // Why the call was interrupted, or OK.
-  Status interrupted() const;
+  // Why the call was interrupted, or OK. `waited`: it waited for a lock.
+  Status interrupted(bool waited = false) const;
   Status error(int code, std::string_view doing = "");
 
  private:
@@ -87,11 +119,14 @@ class Session {
   const std::string file_;
   const std::string endpoint_;
   const Access access_;
-  Handle handle_;  // changed under swap_ alone, so that interrupt() finds a live one
-  Mutex swap_;
+  Handle handle_;         // changed under mutex_ alone, so that interrupt() finds a live one
+  StatementCache cache_;  // after the handle, which must outlive its statements
   bool usable_ = false;
+  TimePoint file_checked_;
 
-  // Of the call that runs.
+  // Of the call that runs. Begins, ends and is interrupted under the mutex, so that an interrupt
+  // never hits the call after the one it was meant for.
+  Mutex mutex_;
   Call* call_ = nullptr;
   std::atomic<bool> stop_ = false;
   Deadline deadline_;
