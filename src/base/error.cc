@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "base/clip.h"
+
 namespace cenote {
 namespace {
 
@@ -22,11 +24,11 @@ constexpr std::array kKinds = {
     KindRow{"data", arrow::StatusCode::Invalid},
     KindRow{"internal", arrow::StatusCode::UnknownError},
     KindRow{"not_supported", arrow::StatusCode::NotImplemented},
-    KindRow{"operational", arrow::StatusCode::ExecutionError},
+    KindRow{"operational", arrow::StatusCode::IOError},
     KindRow{"connection", arrow::StatusCode::IOError},
     KindRow{"authentication", arrow::StatusCode::IOError},
     KindRow{"overload", arrow::StatusCode::IOError},
-    KindRow{"read_only", arrow::StatusCode::ExecutionError},
+    KindRow{"read_only", arrow::StatusCode::IOError},
     KindRow{"query_timeout", arrow::StatusCode::Cancelled},
     KindRow{"cancelled", arrow::StatusCode::Cancelled},
     KindRow{"pool_timeout", arrow::StatusCode::CapacityError},
@@ -40,6 +42,9 @@ static_assert(kKinds.size() == static_cast<size_t>(ErrorKind::kConfig) + 1);
 const KindRow& row(ErrorKind kind) {
   return kKinds.at(static_cast<size_t>(kind));
 }
+
+// A message may quote the whole statement, which may be megabytes.
+constexpr size_t kLongestMessage = 4000;
 
 // SQLSTATEs after which the server guarantees that nothing of the transaction stayed (class 40).
 bool rolled_back(const ErrorDetail& detail) {
@@ -63,6 +68,10 @@ std::string ErrorDetail::ToString() const {
 
 Status make_error(ErrorDetail detail, std::string message) {
   const arrow::StatusCode code = row(detail.kind).code;
+  if (message.size() > kLongestMessage) {
+    message.resize(clipped(message, kLongestMessage).size());
+    message += " …";
+  }
   return {code, std::move(message), std::make_shared<ErrorDetail>(std::move(detail))};
 }
 

@@ -211,6 +211,10 @@ SqlToken SqlScanner::next() {
 Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& params,
                                          const SqlDialect& dialect) {
   BoundStatement bound;
+  if (sql.find('\0') != std::string_view::npos) {  // C libraries would run what stands before it
+    return make_error(ErrorKind::kProgramming,
+                      "the statement holds a NUL byte: pass such text as a parameter");
+  }
   if (!params.names.empty() && params.names.size() != params.values.size()) {
     return make_error(ErrorKind::kInterface, "parameters are either all named or all positional");
   }

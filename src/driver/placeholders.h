@@ -37,6 +37,7 @@ struct BoundStatement {
 //   `?` counts.
 // - Positional: `$1` … if the text has any (then `?` is left alone), else `?`; `??` is an escaped
 // `?`.
+// - A NUL byte in the text is refused (kProgramming).
 // - Each parameter must be used and each placeholder must have a value: kInterface says which is
 // not.
 Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& params,

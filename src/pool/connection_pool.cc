@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "base/clip.h"
+
 namespace cenote {
 void Lease::give_back() noexcept {
   if (connection_ == nullptr) return;
@@ -87,7 +89,7 @@ void ConnectionPool::activate(uint32_t slot, std::string_view tag) {
   entry.state = State::kActive;
   entry.taken_at = Clock::now();
   entry.leak_logged = false;
-  entry.tag = tag.substr(0, 120);
+  entry.tag = clipped(tag, 120);
 }
 
 Lease ConnectionPool::lease_of(uint32_t slot) {

@@ -5,6 +5,7 @@
 
 #include <arrow/table.h>
 
+#include "base/clip.h"
 #include "pool/local_pool_parts.h"
 
 namespace cenote {
@@ -82,7 +83,7 @@ Call LocalPool::Parts::call(std::string_view sql, const QueryOptions& options, b
   }
   call.context = {deadline, options.stop};
   call.wait = {deadline.sooner(Deadline::in(config.pool.acquire_timeout)), options.stop};
-  call.tag = options.tag.empty() ? std::string(sql.substr(0, 80)) : options.tag;
+  call.tag = options.tag.empty() ? std::string(clipped(sql, 80)) : options.tag;
   call.access = Access::kReadWrite;
   if (options.access) {
     call.access = *options.access;

@@ -35,6 +35,16 @@ TEST(Error, overload_is_not_death) {
   }
 }
 
+TEST(Error, a_message_has_a_bound_and_is_cut_between_characters) {
+  for (int i = 0; i < 4; ++i) {
+    std::string text(static_cast<size_t>(i), 'x');
+    while (text.size() < 1'000'000) text += "𝄞";
+    const std::string message = make_error(ErrorKind::kProgramming, text).message();
+    EXPECT_LT(message.size(), 5000U);
+    EXPECT_TRUE(message.ends_with("𝄞 …")) << message.substr(message.size() - 20);
+  }
+}
+
 TEST(Error, origin_is_named_once_and_keeps_the_detail) {
   const Status plain =
       make_error(detail(ErrorKind::kProgramming, Sent::kYes, "42601"), "syntax error");

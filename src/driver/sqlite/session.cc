@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "driver/sqlite/error.h"
 
@@ -144,7 +146,7 @@ Status Session::error(int code, std::string_view doing) {
   if (primary == SQLITE_INTERRUPT || primary == SQLITE_BUSY) {
     ARROW_RETURN_NOT_OK(interrupted(primary == SQLITE_BUSY));
   }
-  if (primary == SQLITE_READONLY && read_only()) {
+  if (code == SQLITE_READONLY && read_only()) {
     ErrorDetail detail;
     detail.kind = ErrorKind::kOperational;  // by wish, so that it speaks not against the target
     detail.vendor_code = code;
@@ -188,6 +190,13 @@ Status Session::open(const CallContext& context) {
   } else {
     flags |= SQLITE_OPEN_READWRITE | (options_->create ? SQLITE_OPEN_CREATE : 0);
   }
+  // The old handle first: SQLite would keep its file descriptor for the next one to open the file.
+  Handle old;
+  {
+    const Lock lock(mutex_);
+    old = std::move(handle_);
+  }
+  old.reset();
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file_.c_str(), &raw, flags, nullptr);
   Handle fresh(raw);
@@ -198,12 +207,29 @@ Status Session::open(const CallContext& context) {
   sqlite3_progress_handler(raw, kProgressOps, &Session::on_progress, this);
   {
     const Lock lock(mutex_);
-    std::swap(handle_, fresh);
+    handle_ = std::move(fresh);
   }
-  fresh.reset();
-  ARROW_RETURN_NOT_OK(configure(raw));
+  if (const Status status = configure(raw); !status.ok()) return unopened(status);
   usable_ = true;
   return Status::OK();
+}
+
+// What the codes do not tell: SQLite reads a database in WAL mode only where it may write beside
+// it.
+Status Session::unopened(const Status& status) const {
+  const ErrorDetail* known = error_detail(status);
+  const int primary = known == nullptr ? 0 : known->vendor_code & 0xff;
+  if (primary != SQLITE_CANTOPEN && primary != SQLITE_READONLY) return status;
+  const char* file = sqlite3_db_filename(handle_.get(), "main");
+  if (file == nullptr || ::access(file, R_OK) != 0) return status;
+  ErrorDetail detail = *known;
+  detail.kind = ErrorKind::kConnection;
+  detail.sent = Sent::kNo;
+  return make_error(std::move(detail),
+                    std::string(file) +
+                        " is in WAL mode, which even readers need write access to its folder for: "
+                        "give it, or have its owner set journal_mode to delete, or open it as "
+                        "file:PATH?immutable=1 if nobody writes to it meanwhile");
 }
 
 Status Session::configure(sqlite3* handle) {

@@ -111,6 +111,7 @@ class Session {
 
  private:
   Status configure(sqlite3* handle);
+  Status unopened(const Status& status) const;
   Status use_journal_mode(sqlite3* handle);
   static int on_busy(void* self, int attempts);
   static int on_progress(void* self);
