@@ -11,18 +11,21 @@ namespace {
 
 constexpr Duration kRollbackLimit = std::chrono::seconds(5);
 
-// Passes batches through while the transaction lives; reading after its end is an error instead of
-// a fault.
+// Passes batches through while the transaction lives. What comes after an error or after the end of
+// the transaction is an error too: it must not look like the end of the rows.
 class TransactionStream final : public arrow::RecordBatchReader {
  public:
-  TransactionStream(std::shared_ptr<arrow::RecordBatchReader> rows) : rows_(std::move(rows)) {}
+  TransactionStream(std::shared_ptr<arrow::RecordBatchReader> rows, std::string pool,
+                    std::string endpoint)
+      : rows_(std::move(rows)), pool_(std::move(pool)), endpoint_(std::move(endpoint)) {}
   ~TransactionStream() override { (void)detach(); }
 
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     batch->reset();
-    if (rows_ == nullptr) return Status::OK();
-    const Status status = rows_->ReadNext(batch);
+    if (rows_ == nullptr) return after_end_;
+    const Status status = with_origin(rows_->ReadNext(batch), pool_, endpoint_);
+    if (!status.ok()) after_end_ = status;
     if (!status.ok() || *batch == nullptr) rows_.reset();
     return status;
   }
@@ -31,12 +34,17 @@ class TransactionStream final : public arrow::RecordBatchReader {
   bool open() const { return rows_ != nullptr; }
   Status detach() {
     if (rows_ == nullptr) return Status::OK();
+    after_end_ = make_error(ErrorKind::kInterface,
+                            "the stream is closed, or its transaction has ended; query again");
     return std::exchange(rows_, nullptr)->Close();
   }
 
  private:
   std::shared_ptr<arrow::RecordBatchReader> rows_;
-  std::shared_ptr<arrow::Schema> schema_ = rows_->schema();
+  const std::string pool_;
+  const std::string endpoint_;
+  const std::shared_ptr<arrow::Schema> schema_ = rows_->schema();
+  Status after_end_;
 };
 
 }  // namespace
@@ -142,7 +150,8 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::execute_stream(
   Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
       state_->lease->query(state_->call(sql, options).context, sql, params, options.limits);
   ARROW_RETURN_NOT_OK(state_->parts->finish(rows.status(), begin, 0));
-  auto stream = std::make_shared<TransactionStream>(std::move(*rows));
+  auto stream = std::make_shared<TransactionStream>(std::move(*rows), state_->parts->config.id,
+                                                    state_->parts->database->endpoint());
   state_->stream = stream;
   return stream;
 }
