@@ -38,6 +38,40 @@ TEST_F(Sqlite, values_of_the_declared_type_come_out_typed) {
   EXPECT_EQ(column(*connection, "select i from t"), "time64[us]: 23:59:59.000000, null");
 }
 
+TEST_F(Sqlite, rows_of_many_batches_keep_their_values_and_nulls) {
+  const auto database = open({{"database", ":memory:"}});
+  const auto connection = connect(*database);
+  run(*connection,
+      "create table t (i integer, x real, s text, b boolean, d date, late, void text)");
+  run(*connection,
+      "with recursive n(i) as (select 0 union all select i + 1 from n where i < 149999) insert "
+      "into "
+      "t select i, nullif(i, i / 7 * 7) * 0.5, case when i % 5 > 0 then 'row ' || i end, "
+      "case when i % 3 > 0 then i % 2 end, case when i % 11 > 0 then date(i % 9999 * 86400, "
+      "'unixepoch') end, case when i > 70000 then i end, null from n");
+  for (const int64_t rows : {1000, 65'536}) {
+    const auto got = table(*connection, "select * from t", {.rows = rows, .whole = true});
+    ASSERT_TRUE(got.ok()) << got.status();
+    ASSERT_TRUE((*got)->ValidateFull().ok()) << (*got)->ValidateFull();
+    ASSERT_EQ((*got)->num_rows(), 150'000);
+    int wrong = 0;
+    const auto expect = [&](int column, int64_t row, bool null, const std::string& text) {
+      const auto cell = *(*got)->column(column)->GetScalar(row);
+      if (cell->is_valid == null || (!null && cell->ToString() != text)) ++wrong;
+    };
+    for (int64_t i = 0; i < 150'000; i += 13) {
+      expect(0, i, false, std::to_string(i));
+      expect(1, i, i % 7 == 0, arrow::DoubleScalar(static_cast<double>(i) * 0.5).ToString());
+      expect(2, i, i % 5 == 0, "row " + std::to_string(i));
+      expect(3, i, i % 3 == 0, i % 2 == 1 ? "true" : "false");
+      expect(4, i, i % 11 == 0, arrow::Date32Scalar(static_cast<int>(i % 9999)).ToString());
+      expect(5, i, i <= 70'000, std::to_string(i));
+    }
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ((*got)->column(6)->null_count(), 150'000);
+  }
+}
+
 TEST_F(Sqlite, a_mixed_column_widens_and_loses_nothing) {
   const auto database = open({{"database", ":memory:"}});
   const auto connection = connect(*database);

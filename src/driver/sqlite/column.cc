@@ -1,48 +1,35 @@
 // What of a column is not in the hot loop.
 #include "driver/sqlite/column.h"
 
-#include <arrow/type.h>
-
 namespace cenote::sqlite {
 
-void Column::make_builder() {
-  const std::shared_ptr<arrow::DataType> type = arrow_type(kind_);
-  switch (kind_) {
+Layout Column::layout_of(Kind kind) {
+  switch (kind) {
     case Kind::kBool:
-      builder_ = std::make_unique<arrow::BooleanBuilder>();
-      return;
-    case Kind::kInt:
-      builder_ = std::make_unique<arrow::Int64Builder>();
-      return;
-    case Kind::kDouble:
-      builder_ = std::make_unique<arrow::DoubleBuilder>();
-      return;
+      return Layout::kBits;
     case Kind::kDate:
-      builder_ = std::make_unique<arrow::Date32Builder>();
-      return;
+      return Layout::k32;
+    case Kind::kInt:
+    case Kind::kDouble:
     case Kind::kTime:
-      builder_ = std::make_unique<arrow::Time64Builder>(type, arrow::default_memory_pool());
-      return;
     case Kind::kTimestamp:
-      builder_ = std::make_unique<arrow::TimestampBuilder>(type, arrow::default_memory_pool());
-      return;
-    case Kind::kBinary:
-      builder_ = std::make_unique<arrow::BinaryBuilder>();
-      return;
+      return Layout::k64;
     case Kind::kText:
-    case Kind::kUnknown:
-      builder_ = std::make_unique<arrow::StringBuilder>();
-      return;
+    case Kind::kBinary:
+    case Kind::kUnknown:  // nulls until a value decides
+      return Layout::kBytes;
   }
+  return Layout::kBytes;
 }
 
 Status Column::decide(Kind kind) {
-  const int64_t nulls = builder_->length();
-  const int64_t room = builder_->capacity();
+  const int64_t nulls = builder_.rows();
+  const int64_t room = builder_.room();
   kind_ = kind;
-  make_builder();
-  ARROW_RETURN_NOT_OK(builder_->Reserve(room));
-  return builder_->AppendNulls(nulls);
+  restart();
+  ARROW_RETURN_NOT_OK(builder_.reserve(room));
+  for (int64_t i = 0; i < nulls; ++i) builder_.put_null();
+  return Status::OK();
 }
 
 std::optional<int64_t> Column::temporal(std::string_view text) const {

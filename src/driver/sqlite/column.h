@@ -8,34 +8,37 @@
 #include <string_view>
 
 #include <arrow/array/array_base.h>
-#include <arrow/array/builder_binary.h>
-#include <arrow/array/builder_primitive.h>
-#include <arrow/array/builder_time.h>
 #include <arrow/util/macros.h>
 #include <sqlite3.h>
 
 #include "cenote/error.h"
 
+#include "driver/sqlite/column_builder.h"
 #include "driver/sqlite/types.h"
 
 namespace cenote::sqlite {
 
-// A cell where it lies: in the row that the statement stands on.
-struct StatementCell {
-  sqlite3_stmt* statement;
-  int column;
+// A cell where it lies: in the row that the statement stands on. It is looked up once, since every
+// sqlite3_column_* call takes the handle's mutex, looks the cell up and checks for an error;
+// sqlite3_value_* do not. (SQLite allows that while no other thread uses the handle, as here.)
+class StatementCell {
+ public:
+  StatementCell(sqlite3_stmt* statement, int column)
+      : value_(sqlite3_column_value(statement, column)) {}
 
-  int storage() const { return sqlite3_column_type(statement, column); }
-  int64_t integer() const { return sqlite3_column_int64(statement, column); }
-  double real() const { return sqlite3_column_double(statement, column); }
+  int storage() const { return sqlite3_value_type(value_); }
+  int64_t integer() const { return sqlite3_value_int64(value_); }
+  double real() const { return sqlite3_value_double(value_); }
   std::string_view bytes(int storage) const {
     // Text first: bytes() tells its length in the encoding that text() made.
-    const void* data = storage == SQLITE_TEXT
-                           ? static_cast<const void*>(sqlite3_column_text(statement, column))
-                           : sqlite3_column_blob(statement, column);
-    const int size = sqlite3_column_bytes(statement, column);
+    const void* data = storage == SQLITE_TEXT ? static_cast<const void*>(sqlite3_value_text(value_))
+                                              : sqlite3_value_blob(value_);
+    const int size = sqlite3_value_bytes(value_);
     return {static_cast<const char*>(data), data == nullptr ? 0 : static_cast<size_t>(size)};
   }
+
+ private:
+  sqlite3_value* value_;
 };
 
 // A cell that was copied out of a row.
@@ -53,12 +56,11 @@ struct KeptCell {
 
 class Column {
  public:
-  explicit Column(const char* declaration) : kind_(declared_kind(declaration)) { make_builder(); }
+  explicit Column(const char* declaration) : Column(declared_kind(declaration)) {}
 
   // One of a known kind.
   static Column of(Kind kind) {
-    Column column(nullptr);
-    column.kind_ = kind;
+    Column column(kind);
     column.settle();
     return column;
   }
@@ -70,35 +72,31 @@ class Column {
     seen_ = true;
   }
 
-  // Room for `rows` more cells, so that append() need not look.
-  Status reserve(int64_t rows) { return builder_->Reserve(rows); }
+  // Room for `rows` more cells; append() needs it.
+  Status reserve(int64_t rows) { return builder_.reserve(rows); }
 
-  // Appends a cell; false, and nothing appended, if the kind does not hold it. `bytes` grows by
-  // what the cell takes beyond its fixed width.
+  // Appends a cell; false, and nothing appended, if the kind does not hold it, or for the reason
+  // in `status` if that is not OK. `bytes` grows by what the cell takes beyond its fixed width.
   template <typename Cell>
-  Result<bool> append(const Cell& cell, int64_t& bytes);
+  bool append(const Cell& cell, int64_t& bytes, Status& status);
 
   // Widens the kind so that it holds the cell.
   template <typename Cell>
   void learn(const Cell& cell);
 
   // What was appended, as an array; empties the column.
-  Result<std::shared_ptr<arrow::Array>> finish() { return builder_->Finish(); }
+  std::shared_ptr<arrow::Array> finish() { return builder_.finish(arrow_type(kind_)); }
   // Begins anew, with what was learned.
-  void restart() { make_builder(); }
+  void restart() { builder_ = ColumnBuilder(layout_of(kind_)); }
 
  private:
-  void make_builder();
-  template <typename Builder>
-  Builder& as() {
-    return static_cast<Builder&>(*builder_);
-  }
+  explicit Column(Kind kind) : kind_(kind), builder_(layout_of(kind)) {}
+
+  static Layout layout_of(Kind kind);
   bool put(std::string_view value, int64_t& bytes, Status& status) {
     bytes += static_cast<int64_t>(value.size());
-    auto& builder = as<arrow::BinaryBuilder>();  // StringBuilder is one too
-    status = builder.ReserveData(static_cast<int64_t>(value.size()));
-    if (status.ok()) builder.UnsafeAppend(value);
-    return true;
+    status = builder_.put(value);
+    return status.ok();
   }
   // The number of a text in the form that a temporal column wants.
   std::optional<int64_t> temporal(std::string_view text) const;
@@ -110,7 +108,7 @@ class Column {
 
   Kind kind_;
   bool seen_ = false;  // a value that is not null was met, or the kind was settled
-  std::unique_ptr<arrow::ArrayBuilder> builder_;
+  ColumnBuilder builder_;
 };
 
 template <typename Cell>
@@ -152,25 +150,25 @@ void Column::learn(const Cell& cell) {
 }
 
 template <typename Cell>
-Result<bool> Column::append(const Cell& cell, int64_t& bytes) {
+bool Column::append(const Cell& cell, int64_t& bytes, Status& status) {
   const int storage = cell.storage();
   if (storage == SQLITE_NULL) {
-    ARROW_RETURN_NOT_OK(builder_->AppendNull());
+    builder_.put_null();
     return true;
   }
   if (ARROW_PREDICT_FALSE(kind_ == Kind::kUnknown)) {
-    ARROW_RETURN_NOT_OK(decide(natural_kind(cell, storage)));
+    status = decide(natural_kind(cell, storage));
+    if (!status.ok()) return false;
   }
-  Status status;
   bool held = false;
   switch (kind_) {
     case Kind::kInt:
       held = storage == SQLITE_INTEGER;
-      if (held) as<arrow::Int64Builder>().UnsafeAppend(cell.integer());
+      if (held) builder_.put(cell.integer());
       break;
     case Kind::kDouble:
       held = storage == SQLITE_FLOAT || (storage == SQLITE_INTEGER && fits_double(cell.integer()));
-      if (held) as<arrow::DoubleBuilder>().UnsafeAppend(cell.real());
+      if (held) builder_.put(cell.real());
       break;
     case Kind::kText:
       if (storage == SQLITE_TEXT) {
@@ -190,7 +188,7 @@ Result<bool> Column::append(const Cell& cell, int64_t& bytes) {
       break;
     case Kind::kBool:
       held = storage == SQLITE_INTEGER && (cell.integer() == 0 || cell.integer() == 1);
-      if (held) as<arrow::BooleanBuilder>().UnsafeAppend(cell.integer() == 1);
+      if (held) builder_.put_bit(cell.integer() == 1);
       break;
     case Kind::kDate:
     case Kind::kTime:
@@ -200,18 +198,15 @@ Result<bool> Column::append(const Cell& cell, int64_t& bytes) {
       held = number.has_value();
       if (!held) break;
       if (kind_ == Kind::kDate) {
-        as<arrow::Date32Builder>().UnsafeAppend(static_cast<int32_t>(*number));
-      } else if (kind_ == Kind::kTime) {
-        as<arrow::Time64Builder>().UnsafeAppend(*number);
+        builder_.put(static_cast<int32_t>(*number));
       } else {
-        as<arrow::TimestampBuilder>().UnsafeAppend(*number);
+        builder_.put(*number);
       }
       break;
     }
     case Kind::kUnknown:
       break;
   }
-  ARROW_RETURN_NOT_OK(status);
   if (held) seen_ = true;
   return held;
 }

@@ -192,6 +192,8 @@ Status Reader::learn_schema() {
 template <typename MakeCell>
 Result<bool> Reader::fill_from(const MakeCell& cell, int64_t& rows) {
   const int count = static_cast<int>(columns_.size());
+  Column* const columns = columns_.data();
+  Status status;
   int64_t bytes = 0;
   while (on_row_ && rows < limits_.rows && bytes < limits_.bytes) {
     const int64_t block = std::min(room_, limits_.rows - rows);
@@ -199,9 +201,8 @@ Result<bool> Reader::fill_from(const MakeCell& cell, int64_t& rows) {
     for (Column& column : columns_) ARROW_RETURN_NOT_OK(column.reserve(block));
     for (int64_t row = 0; row < block && on_row_ && bytes < limits_.bytes; ++row) {
       for (int i = 0; i < count; ++i) {
-        ARROW_ASSIGN_OR_RAISE(const bool held,
-                              columns_[static_cast<size_t>(i)].append(cell(i), bytes));
-        if (ARROW_PREDICT_FALSE(!held)) {
+        if (ARROW_PREDICT_FALSE(!columns[i].append(cell(i), bytes, status))) {
+          ARROW_RETURN_NOT_OK(status);
           if (settled_) return contradiction(rows_before_ + rows);
           ARROW_RETURN_NOT_OK(learn_rest(cell, rows, bytes));
           return false;
@@ -249,7 +250,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> Reader::make_batch(int64_t rows) {
   arrow::ArrayVector arrays;
   arrow::FieldVector fields;
   for (size_t i = 0; i < columns_.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> array, columns_[i].finish());
+    std::shared_ptr<arrow::Array> array = columns_[i].finish();
     if (!settled_) fields.push_back(arrow::field(names_[i], array->type()));
     arrays.push_back(std::move(array));
   }
