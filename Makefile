@@ -37,8 +37,8 @@ format: deps  ## format C++ and Python in place
 sanitize: deps  ## the core tests under AddressSanitizer, UBSan and ThreadSanitizer, and the fuzzers
 	@tools/sanitize
 
-bench: build python  ## the benchmarks with their peers
-	@$(PY) bench/run.py
+bench: build python  ## the benchmarks with their peers; ARGS="--only checkout" runs one group
+	@$(PY) bench/run.py $(ARGS)
 
 clean:
 	rm -rf build
