@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit as _atexit
 import contextlib as _contextlib
 import logging as _logging
+import os as _os
 
 from . import _cenote, _errors
+from ._connection import AsyncConnection, AsyncTransaction, Connection, Transaction
 from ._errors import (
     AuthenticationError,
     ConfigError,
@@ -35,17 +37,20 @@ from ._errors import (
 from ._frame import Frame
 from ._manager import DatabasePool, DeploymentMode, SyncView, create_pool
 from ._manager import open_managers as _open_managers
-from ._pool import AsyncStream, AsyncTransaction, Pool, Stream, Transaction, connect
+from ._pool import Pool, connect
 from ._pool import open_pools as _open_pools
+from ._stream import AsyncStream, Stream
 
 __version__: str = _cenote.__version__
 
 # Names that hide a builtin stay out of `import *`.
 __all__ = [
+    "AsyncConnection",
     "AsyncStream",
     "AsyncTransaction",
     "AuthenticationError",
     "ConfigError",
+    "Connection",
     "DataError",
     "DatabaseError",
     "DatabasePool",
@@ -89,13 +94,15 @@ def _log_line(level: int, part: str, message: str) -> None:
 
 
 def _close_all() -> None:
-    """Threads of C++ must not meet an interpreter that is gone."""
+    """Ends what runs and the threads of C++, which must not meet an interpreter that is gone."""
     closables: list[Pool | SyncView] = [*_open_pools, *(manager.sync for manager in _open_managers)]
     for closable in closables:
         with _contextlib.suppress(DbPoolError):
             closable.close(0)
-    _cenote.set_log(None)
+    _cenote.end_threads()
 
 
 _cenote.set_log(_log_line)
 _atexit.register(_close_all)
+# The thread that forked is the child's main thread.
+_os.register_at_fork(after_in_child=_cenote.remember_main_thread)

@@ -8,31 +8,17 @@ import os
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from . import _cenote
-from ._errors import DbPoolError
+from ._connection import AsyncConnection, AsyncTransaction, Connection, Transaction, async_connection, sync_connection
+from ._creation import Creation, creation, function_like, method_like
+from ._errors import ConfigError, DbPoolError, InterfaceError
 from ._frame import Frame
-from ._loop import call
-from ._pool import (
-    PLAIN,
-    AsyncStream,
-    AsyncTransaction,
-    Credentials,
-    IsolationName,
-    Mode,
-    Parameters,
-    Pool,
-    Transaction,
-    isolation_of,
-    keys_of,
-    mode_of,
-    options,
-)
-from ._pool import (
-    Stream as SyncStream,
-)
+from ._loop import call, stoppable
+from ._options import PLAIN, IsolationName, Mode, Parameters, isolation_of, mode_of, options
+from ._pool import Pool
+from ._stream import AsyncStream, Stream
 
 DeploymentMode = _cenote.DeploymentMode
 Operation = str | Mapping[str, Any]
@@ -42,66 +28,62 @@ open_managers: weakref.WeakSet[DatabasePool] = weakref.WeakSet()
 _log = logging.getLogger("cenote")
 
 
-@dataclass(frozen=True)
-class _Extras:
-    """What create_pool promises and the package itself does."""
+class _Named:
+    """One pool of a manager, with what the package itself does for its calls: trying again, telling slow ones."""
 
-    retry_attempts: int = 0
-    slow_ms: float | None = None
+    __slots__ = ("core", "pool_id", "retry_attempts", "slow_ms")
 
+    def __init__(self, core: _cenote.Pool, pool_id: str, retry_attempts: int = 0, slow_ms: float | None = None) -> None:
+        self.core = core
+        self.pool_id = pool_id
+        self.retry_attempts = retry_attempts
+        self.slow_ms = slow_ms
 
-_NO_EXTRAS = _Extras()
+    def pause(self, error: DbPoolError, attempt: int) -> float:
+        """Seconds before the next attempt; raises `error` if there is none."""
+        if not error.retryable or attempt >= self.retry_attempts:
+            raise error
+        return float(min(0.05 * 2**attempt, 1.0))
 
+    def tell_slow(self, sql: str, started: float) -> None:
+        took = (time.perf_counter() - started) * 1e3
+        if self.slow_ms is not None and took >= self.slow_ms:
+            _log.warning("slow statement in pool %s: %.1f ms: %.500s", self.pool_id, took, sql)
 
-def _creation(
-    db_type: str,
-    host: str = "localhost",
-    port: int | None = None,
-    database: str | os.PathLike[str] | None = None,
-    username: str = "",
-    password: str = "",
-    *,
-    min_connections: int = 5,
-    max_connections: int = 50,
-    acquire_timeout: float = 30,
-    idle_timeout: float = 600,
-    max_lifetime: float = 3600,
-    auto_scaling: bool = True,
-    health_check_interval: float = 60,
-    application_name: str | None = None,
-    ssl_mode: str | None = None,
-    trust_server_certificate: bool = False,
-    retry_attempts: int = 3,
-    log_slow_queries: bool = False,
-    log_threshold_ms: float = 1000,
-    **others: Any,
-) -> tuple[dict[str, str], _Extras]:
-    least = min(min_connections, max_connections)
-    keys: dict[str, Any] = {
-        "min_connections": least if auto_scaling else max_connections,
-        "max_connections": max_connections,
-        "acquire_timeout": f"{acquire_timeout}s",
-        "idle_timeout": f"{idle_timeout}s",
-        "max_lifetime": f"{max_lifetime}s",
-        "health_check_interval": f"{health_check_interval}s",
-        "database": None if database is None else os.fspath(database),
-        "port": port,
-        "username": username or None,
-        "password": password or None,
-        "application_name": application_name,
-        "ssl_mode": ssl_mode,
-        "trust_server_certificate": trust_server_certificate or None,
-    }
-    if db_type.lower() != "sqlite":
-        keys["host"] = host
-    extras = _Extras(max(retry_attempts, 0), log_threshold_ms if log_slow_queries else None)
-    return keys_of({**keys, **others}), extras
+    def run(self, sql: str, step: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        for attempt in range(self.retry_attempts + 1):
+            try:
+                result = step()
+                break
+            except DbPoolError as error:
+                time.sleep(self.pause(error, attempt))
+        self.tell_slow(sql, started)
+        return result
+
+    async def run_async(self, sql: str, step: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        started = time.perf_counter()
+        for attempt in range(self.retry_attempts + 1):
+            try:
+                result = await step(*arguments)
+                break
+            except DbPoolError as error:
+                pause = self.pause(error, attempt)
+            await asyncio.sleep(pause)
+        if self.slow_ms is not None:
+            self.tell_slow(sql, started)
+        return result
 
 
 def _parts(operation: Operation) -> tuple[str, Parameters]:
     if isinstance(operation, str):
         return operation, None
-    return operation["sql"], operation.get("params")
+    try:
+        return operation["sql"], operation.get("params")
+    except (TypeError, KeyError, AttributeError):
+        raise InterfaceError(
+            'an operation of a batch is a string or {"sql": …, "params": …}, not ' + repr(operation)[:80]
+        ) from None
 
 
 def _outcome(started: float, affected: int, error: DbPoolError | None) -> dict[str, Any]:
@@ -112,28 +94,55 @@ def _outcome(started: float, affected: int, error: DbPoolError | None) -> dict[s
     }
 
 
-def _pause(attempt: int) -> float:
-    return float(min(0.05 * 2**attempt, 1.0))
+def _mode(mode: DeploymentMode | str) -> DeploymentMode:
+    if isinstance(mode, DeploymentMode):
+        return mode
+    try:
+        return _cenote.DeploymentMode[mode.upper()]
+    except (KeyError, AttributeError):
+        raise ConfigError(f"deployment_mode {mode!r} is none of standalone, coordinated, distributed") from None
+
+
+def _chunks(params: Parameters | int, chunk_size: int) -> tuple[Parameters, int]:
+    # The original's third parameter was chunk_size.
+    given = (None, params) if isinstance(params, int) else (params, chunk_size)
+    if given[1] < 1:
+        raise InterfaceError(f"chunk_size is {given[1]}; it is a number of rows, at least 1")
+    return given
 
 
 class DatabasePool:
-    """Named pools. What touches a database is a coroutine; `.sync` has the same methods, blocking."""
+    """Named pools. What touches a database is a coroutine; `.sync` has the same methods, blocking.
 
-    def __init__(self, deployment_mode: DeploymentMode = DeploymentMode.STANDALONE) -> None:
-        self._attach(_cenote.open_manager(deployment_mode))
+    An unknown `pool_id` raises UnknownPool, a KeyError. Times are in seconds. Cancelling a task cancels its statement
+    on the server. `async with` closes all pools at its end.
+    """
+
+    def __init__(self, deployment_mode: DeploymentMode | str = DeploymentMode.STANDALONE) -> None:
+        self._attach(_cenote.open_manager(_mode(deployment_mode)))
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> DatabasePool:
-        """The pools of a configuration file."""
+        """The pools of a configuration file. ConfigError names file, line and key."""
         self = cls.__new__(cls)
         self._attach(_cenote.manager_from_yaml(os.fspath(path)))
         return self
 
     def _attach(self, core: _cenote.Manager) -> None:
         self._core = core
-        self._extras: dict[str, _Extras] = {}
+        self._pools: dict[str, _Named] = {}
         self.sync = SyncView(self)
         open_managers.add(self)
+
+    def _pool(self, pool_id: str) -> _Named:
+        named = self._pools.get(pool_id)
+        if named is None:
+            named = self._pools[pool_id] = _Named(self._core.pool(pool_id), pool_id)
+        return named
+
+    def _create(self, wanted: Creation) -> None:
+        core = self._core.create_pool(wanted.pool_id, wanted.db_type, wanted.keys, wanted.credentials)
+        self._pools[wanted.pool_id] = _Named(core, wanted.pool_id, wanted.retry_attempts, wanted.slow_ms)
 
     @staticmethod
     def version() -> str:
@@ -141,6 +150,7 @@ class DatabasePool:
 
     @staticmethod
     def supported_databases() -> list[str]:
+        """What create_pool takes as `db_type`."""
         return _cenote.supported_databases()
 
     def list_pools(self) -> list[str]:
@@ -148,29 +158,11 @@ class DatabasePool:
 
     def pool(self, pool_id: str) -> Pool:
         """A blocking view of one pool."""
-        return Pool(self._core.pool(pool_id))
+        return Pool(self._pool(pool_id).core)
 
-    async def create_pool(
-        self, pool_id: str, db_type: str, *address: Any, credentials: Credentials | None = None, **settings: Any
-    ) -> None:
-        """Makes a pool: host, port, database, username, password, then sizes and times in seconds by keyword."""
-        self.sync.create_pool(pool_id, db_type, *address, credentials=credentials, **settings)
-
-    async def _retried(self, pool_id: str, sql: str, step: Callable[[], Awaitable[T]]) -> T:
-        extras = self._extras.get(pool_id, _NO_EXTRAS)
-        started = time.perf_counter()
-        attempt = 0
-        while True:
-            try:
-                result = await step()
-                break
-            except DbPoolError as error:
-                if not error.retryable or attempt >= extras.retry_attempts:
-                    raise
-            await asyncio.sleep(_pause(attempt))
-            attempt += 1
-        _tell_slow(extras, pool_id, sql, started)
-        return result
+    @method_like(creation)
+    async def create_pool(self, *arguments: Any, **settings: Any) -> None:
+        self._create(creation(*arguments, **settings))
 
     async def query(
         self,
@@ -182,31 +174,29 @@ class DatabasePool:
         read_only: bool | None = None,
         tag: str = "",
     ) -> Frame:
-        """The whole result."""
-        core = self._core.pool(pool_id)
-        given = PLAIN if timeout is None and read_only is None and not tag else options(timeout, read_only, tag)
-        frame = await self._retried(
-            pool_id, sql, lambda: call(core.async_query, sql, params, given, stop=_cenote.Stop())
-        )
-        return Frame(frame, pool_id)
+        """The whole result. QueryTimeout after `timeout`; `tag` names the caller in leak logs and pool errors."""
+        named = self._pool(pool_id)
+        given = options(timeout, read_only, tag)
+        return Frame(await named.run_async(sql, stoppable, named.core.async_query, sql, params, given), pool_id)
 
     async def execute(
         self, pool_id: str, sql: str, params: Parameters = None, *, timeout: float | None = None, tag: str = ""
     ) -> int:
         """Affected rows; -1 where the database does not say."""
-        core = self._core.pool(pool_id)
+        named = self._pool(pool_id)
         given = options(timeout, None, tag)
-        count: int = await self._retried(
-            pool_id, sql, lambda: call(core.async_execute, sql, params, given, stop=_cenote.Stop())
-        )
+        count: int = await named.run_async(sql, stoppable, named.core.async_execute, sql, params, given)
         return count
 
     async def execute_batch(self, pool_id: str, operations: Sequence[Operation]) -> list[dict[str, Any]]:
-        """Each operation by itself; one that fails does not hide the others."""
-        self._core.pool(pool_id)  # an unknown pool is not an operation's error
+        """Each operation by itself, in order; one that fails does not hide the others.
+
+        An operation is a string or `{"sql": …, "params": …}`. Each result has `affected_rows`, `execution_time_ms` and
+        `error`: a message, or None.
+        """
+        self._pool(pool_id)  # an unknown pool is not an operation's error
         results = []
-        for operation in operations:
-            sql, params = _parts(operation)
+        for sql, params in [_parts(operation) for operation in operations]:
             started = time.perf_counter()
             try:
                 results.append(_outcome(started, await self.execute(pool_id, sql, params), None))
@@ -214,43 +204,57 @@ class DatabasePool:
                 results.append(_outcome(started, 0, error))
         return results
 
+    def connection(
+        self, pool_id: str, *, read_only: bool = False, timeout: float | None = None, tag: str = ""
+    ) -> AsyncConnection:
+        """One connection for several statements, by `async with`; `timeout` is of the wait for it."""
+        return async_connection(self._pool(pool_id).core, pool_id, None, read_only, options(timeout, None, tag))
+
     def transaction(
         self, pool_id: str, *, isolation: IsolationName | None = None, read_only: bool = False
     ) -> AsyncTransaction:
-        return AsyncTransaction(self._core.pool(pool_id), isolation_of(isolation), read_only)
+        """Commits at the end of its `async with`, rolls back on an exception."""
+        level = isolation_of(isolation)
+        connection = async_connection(self._pool(pool_id).core, pool_id, level, read_only)
+        return AsyncTransaction(connection, level, read_only, True)
 
-    def query_stream(self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000) -> AsyncStream:
+    def query_stream(
+        self, pool_id: str, sql: str, params: Parameters | int = None, chunk_size: int = 1000
+    ) -> AsyncStream:
         """The result in frames of at most `chunk_size` rows, in bounded memory."""
-        if isinstance(params, int):  # the original's third parameter was chunk_size
-            params, chunk_size = None, params
-        return AsyncStream(self._core.pool(pool_id), sql, params, options(batch_rows=chunk_size))
+        core = self._pool(pool_id).core
+        values, rows = _chunks(params, chunk_size)
+        given = options(batch_rows=rows)
+        return AsyncStream(lambda stop: stoppable(core.async_stream, sql, values, given, stop=stop), pool_id)
 
     async def bulk_insert(self, pool_id: str, table: str, frame: object, *, mode: Mode = "append") -> int:
-        """Inserts all rows of anything with `__arrow_c_stream__`; all or nothing."""
-        core = self._core.pool(pool_id)
-        count: int = await call(core.async_ingest, table, mode_of(mode), frame, PLAIN, stop=_cenote.Stop())
+        """Inserts all rows of anything with `__arrow_c_stream__`; all or nothing. Gives their number."""
+        core = self._pool(pool_id).core
+        count: int = await stoppable(core.async_ingest, table, mode_of(mode), frame, PLAIN)
         return count
 
     async def get_pool_status(self, pool_id: str) -> dict[str, Any]:
-        return self._core.pool(pool_id).status()
+        return self._pool(pool_id).core.status()
 
     async def get_pool_metrics(self, pool_id: str) -> dict[str, Any]:
-        return self._core.pool(pool_id).metrics()
+        return self._pool(pool_id).core.metrics()
 
     async def health_check(self, pool_id: str, *, timeout: float = 5.0) -> bool:
-        core = self._core.pool(pool_id)
+        """Asks the database now, by a connection of its own."""
+        core = self._pool(pool_id).core
         try:
-            await call(core.async_health_check, timeout, stop=_cenote.Stop())
+            await stoppable(core.async_health_check, timeout)
         except DbPoolError:
             return False
         return True
 
     async def remove_pool(self, pool_id: str, *, timeout: float = 30.0) -> None:
-        """Refuses new work, waits for what runs, closes the connections, forgets the pool."""
+        """Refuses new work, waits up to `timeout` for what runs, cancels the rest, closes, forgets the pool."""
         await call(self._core.async_remove_pool, pool_id, timeout)
-        self._extras.pop(pool_id, None)
+        self._pools.pop(pool_id, None)
 
     async def aclose(self, timeout: float = 30.0) -> None:
+        """Removes all pools, side by side."""
         await asyncio.gather(*(self.remove_pool(pool_id, timeout=timeout) for pool_id in self.list_pools()))
 
     async def __aenter__(self) -> DatabasePool:
@@ -267,34 +271,31 @@ class SyncView:
     """DatabasePool's methods, blocking, on the caller's thread; no event loop."""
 
     def __init__(self, manager: DatabasePool) -> None:
-        self._manager = weakref.proxy(manager)
+        # Weak: no cycle, so that a forgotten manager closes its pools at once. It outlives this view's calls.
+        self._owner = weakref.ref(manager)
         self._core = manager._core
+
+    @property
+    def _manager(self) -> DatabasePool:
+        manager = self._owner()
+        if manager is None:
+            raise InterfaceError("the DatabasePool of this .sync is gone; keep a reference to it")
+        return manager
+
+    @staticmethod
+    def version() -> str:
+        return _cenote.__version__
+
+    @staticmethod
+    def supported_databases() -> list[str]:
+        return _cenote.supported_databases()
 
     def list_pools(self) -> list[str]:
         return self._core.list_pools()
 
-    def create_pool(
-        self, pool_id: str, db_type: str, *address: Any, credentials: Credentials | None = None, **settings: Any
-    ) -> None:
-        keys, extras = _creation(db_type, *address, **settings)
-        self._core.create_pool(pool_id, db_type, keys, credentials)
-        self._manager._extras[pool_id] = extras
-
-    def _retried(self, pool_id: str, sql: str, step: Callable[[], T]) -> T:
-        extras = self._manager._extras.get(pool_id, _NO_EXTRAS)
-        started = time.perf_counter()
-        attempt = 0
-        while True:
-            try:
-                result = step()
-                break
-            except DbPoolError as error:
-                if not error.retryable or attempt >= extras.retry_attempts:
-                    raise
-            time.sleep(_pause(attempt))
-            attempt += 1
-        _tell_slow(extras, pool_id, sql, started)
-        return result
+    @method_like(creation)
+    def create_pool(self, *arguments: Any, **settings: Any) -> None:
+        self._manager._create(creation(*arguments, **settings))
 
     def query(
         self,
@@ -306,22 +307,24 @@ class SyncView:
         read_only: bool | None = None,
         tag: str = "",
     ) -> Frame:
-        core = self._core.pool(pool_id)
+        """The whole result."""
+        named = self._manager._pool(pool_id)
         given = options(timeout, read_only, tag)
-        return Frame(self._retried(pool_id, sql, lambda: core.query(sql, params, given)), pool_id)
+        return Frame(named.run(sql, lambda: named.core.query(sql, params, given)), pool_id)
 
     def execute(
         self, pool_id: str, sql: str, params: Parameters = None, *, timeout: float | None = None, tag: str = ""
     ) -> int:
-        core = self._core.pool(pool_id)
+        """Affected rows; -1 where the database does not say."""
+        named = self._manager._pool(pool_id)
         given = options(timeout, None, tag)
-        return self._retried(pool_id, sql, lambda: core.execute(sql, params, given))
+        return named.run(sql, lambda: named.core.execute(sql, params, given))
 
     def execute_batch(self, pool_id: str, operations: Sequence[Operation]) -> list[dict[str, Any]]:
-        self._core.pool(pool_id)
+        """Each operation by itself, in order; one that fails does not hide the others."""
+        self._manager._pool(pool_id)
         results = []
-        for operation in operations:
-            sql, params = _parts(operation)
+        for sql, params in [_parts(operation) for operation in operations]:
             started = time.perf_counter()
             try:
                 results.append(_outcome(started, self.execute(pool_id, sql, params), None))
@@ -329,27 +332,39 @@ class SyncView:
                 results.append(_outcome(started, 0, error))
         return results
 
+    def connection(
+        self, pool_id: str, *, read_only: bool = False, timeout: float | None = None, tag: str = ""
+    ) -> Connection:
+        """One connection for several statements, by `with`; `timeout` is of the wait for it."""
+        core = self._manager._pool(pool_id).core
+        return sync_connection(core, pool_id, None, read_only, options(timeout, None, tag))
+
     def transaction(
         self, pool_id: str, *, isolation: IsolationName | None = None, read_only: bool = False
     ) -> Transaction:
-        core, level = self._core.pool(pool_id), isolation_of(isolation)
-        return Transaction(lambda: core.begin(level, read_only, PLAIN), pool_id)
+        """Commits at the end of its `with`, rolls back on an exception."""
+        level = isolation_of(isolation)
+        core = self._manager._pool(pool_id).core
+        return Transaction(sync_connection(core, pool_id, level, read_only), level, read_only, True)
 
-    def query_stream(self, pool_id: str, sql: str, params: Parameters = None, chunk_size: int = 1000) -> SyncStream:
-        core = self._core.pool(pool_id)
-        return SyncStream(core.stream(sql, params, options(batch_rows=chunk_size)), pool_id)
+    def query_stream(self, pool_id: str, sql: str, params: Parameters | int = None, chunk_size: int = 1000) -> Stream:
+        """The result in frames of at most `chunk_size` rows, in bounded memory."""
+        values, rows = _chunks(params, chunk_size)
+        return Stream(self._manager._pool(pool_id).core.stream(sql, values, options(batch_rows=rows)), pool_id)
 
     def bulk_insert(self, pool_id: str, table: str, frame: object, *, mode: Mode = "append") -> int:
-        return self._core.pool(pool_id).ingest(table, mode_of(mode), frame, PLAIN)
+        """Inserts all rows of anything with `__arrow_c_stream__`; all or nothing. Gives their number."""
+        return self._manager._pool(pool_id).core.ingest(table, mode_of(mode), frame, PLAIN)
 
     def get_pool_status(self, pool_id: str) -> dict[str, Any]:
-        return self._core.pool(pool_id).status()
+        return self._manager._pool(pool_id).core.status()
 
     def get_pool_metrics(self, pool_id: str) -> dict[str, Any]:
-        return self._core.pool(pool_id).metrics()
+        return self._manager._pool(pool_id).core.metrics()
 
     def health_check(self, pool_id: str, *, timeout: float = 5.0) -> bool:
-        core = self._core.pool(pool_id)
+        """Asks the database now, by a connection of its own."""
+        core = self._manager._pool(pool_id).core
         try:
             core.health_check(timeout)
         except DbPoolError:
@@ -357,25 +372,20 @@ class SyncView:
         return True
 
     def remove_pool(self, pool_id: str, *, timeout: float = 30.0) -> None:
+        """Refuses new work, waits up to `timeout` for what runs, cancels the rest, closes, forgets the pool."""
         self._core.remove_pool(pool_id, timeout)
-        self._manager._extras.pop(pool_id, None)
+        self._manager._pools.pop(pool_id, None)
 
     def close(self, timeout: float = 30.0) -> None:
+        """Closes all pools."""
         self._core.drain(timeout)
 
 
-def _tell_slow(extras: _Extras, pool_id: str, sql: str, started: float) -> None:
-    if extras.slow_ms is None:
-        return
-    took = (time.perf_counter() - started) * 1e3
-    if took >= extras.slow_ms:
-        _log.warning("slow statement in pool %s: %.1f ms: %.500s", pool_id, took, sql)
-
-
-async def create_pool(pool_id: str, db_type: str, *address: Any, **settings: Any) -> DatabasePool:
-    """A DatabasePool with its first pool."""
+@function_like(creation)
+async def create_pool(*arguments: Any, **settings: Any) -> DatabasePool:
+    """A DatabasePool with its first pool; the arguments are those of DatabasePool.create_pool."""
     pool = DatabasePool()
-    await pool.create_pool(pool_id, db_type, *address, **settings)
+    await pool.create_pool(*arguments, **settings)
     return pool
 
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "workers.h"
 
 namespace cenote::python {
 
@@ -26,7 +27,7 @@ void Completions::push(uint64_t token, Status status, std::function<nb::object()
     const auto written = write(fd_, &one, sizeof one);
 }
 
-nb::list Completions::take() {
+void Completions::deliver(const nb::dict& waiting) {
   uint64_t count = 0;
   [[maybe_unused]] const auto got = read(fd_, &count, sizeof count);
   std::vector<Entry> ended;
@@ -34,18 +35,20 @@ nb::list Completions::take() {
     const Lock lock(mutex_);
     ended.swap(ended_);
   }
-  nb::list result;
   for (Entry& entry : ended) {
-    nb::object value = nb::none();
-    nb::object error = nb::none();
-    if (entry.status.ok()) {
-      value = entry.make();
-    } else {
-      error = exception_of(entry.status);
+    try {
+      const nb::object future = waiting.attr("pop")(entry.token);
+      if (nb::cast<bool>(future.attr("done")())) {
+        if (entry.make) run_on_worker([dropped = std::move(entry.make)] {});
+      } else if (entry.status.ok()) {
+        future.attr("set_result")(entry.make());
+      } else {
+        future.attr("set_exception")(exception_of(entry.status));
+      }
+    } catch (nb::python_error& error) {
+      error.discard_as_unraisable("a completion of cenote");
     }
-    result.append(nb::make_tuple(entry.token, value, error));
   }
-  return result;
 }
 
 }  // namespace cenote::python

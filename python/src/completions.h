@@ -1,5 +1,5 @@
-// How results reach an event loop: threads of C++ push, an eventfd wakes the loop, the loop takes
-// all that is there.
+// How results reach an event loop: threads of C++ push, an eventfd wakes the loop, the loop's
+// thread delivers all that is there to its futures.
 #pragma once
 
 #include <functional>
@@ -29,8 +29,9 @@ class Completions {
   int fd() const { return fd_; }
   // `make` runs on the loop's thread with the GIL.
   void push(uint64_t token, Status status, std::function<nb::object()> make);
-  // [(token, value, error), …] of what ended since.
-  nb::list take();
+  // Resolves the futures of what ended since: `waiting` is {token: future}. What a cancelled future
+  // should have got is undone by being dropped, on another thread, for that may take time.
+  void deliver(const nb::dict& waiting);
 
  private:
   struct Entry {

@@ -1,56 +1,41 @@
-// A signal handler may do next to nothing, so it wakes a thread that requests the stop.
+// The main thread's side of a blocking call.
 #include "interrupt.h"
 
 #include <atomic>
-#include <cerrno>
-#include <thread>
-
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include <chrono>
+#include <condition_variable>
 
 #include "base/mutex.h"
+#include "workers.h"
 
 namespace cenote::python {
 namespace {
 
-unsigned long main_thread = 0;
+// A signal does not wake a condition variable, so handlers run this late at most.
+constexpr std::chrono::milliseconds kSignalPause{50};
 
-// The call that SIGINT is meant for, and the thread that tells it.
-struct Watcher {
+std::atomic<unsigned long> main_thread = 0;
+
+struct Ending {
   Mutex mutex;
-  std::stop_source current CENOTE_GUARDED_BY(mutex){std::nostopstate};
-  pid_t process CENOTE_GUARDED_BY(mutex) = 0;
-};
+  std::condition_variable_any happened;
+  bool ended CENOTE_GUARDED_BY(mutex) = false;
 
-std::atomic<int> wake_fd{-1};
-struct sigaction python_action;
-
-Watcher& watcher() {
-  static auto* const instance = new Watcher;  // its thread may outlive static destruction
-  return *instance;
-}
-
-void watch(int fd) {
-  uint64_t count = 0;
-  for (;;) {
-    if (read(fd, &count, sizeof count) < 0 && errno != EINTR) return;
-    std::stop_source stop(std::nostopstate);
-    {
-      const Lock lock(watcher().mutex);
-      stop = watcher().current;
-    }
-    stop.request_stop();
+  void happen() {
+    const Lock lock(mutex);
+    ended = true;
+    happened.notify_all();  // under the lock: the waiter's stack holds this
   }
-}
-
-void on_interrupt(int number) {
-  const int saved = errno;
-  const uint64_t one = 1;
-  if (write(wake_fd.load(std::memory_order_relaxed), &one, sizeof one) < 0) errno = saved;
-  errno = saved;
-  python_action.sa_handler(number);
-}
+  // True if it happened within the pause.
+  bool wait() {
+    Lock lock(mutex);
+    const auto until = std::chrono::steady_clock::now() + kSignalPause;
+    while (!ended) {
+      if (happened.wait_until(lock, until) == std::cv_status::timeout) break;
+    }
+    return ended;
+  }
+};
 
 }  // namespace
 
@@ -59,40 +44,31 @@ void remember_main_thread() {
       nb::module_::import_("threading").attr("main_thread")().attr("ident"));
 }
 
-Interruptible::Interruptible(const std::stop_source& stop) {
-  if (PyThread_get_thread_ident() != main_thread) return;
-  struct sigaction now{};
-  sigaction(SIGINT, nullptr, &now);
-  const bool nested = now.sa_handler == on_interrupt;
-  // Ignored, fatal or somebody's own way: not ours to change.
-  if (!nested &&
-      ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler == SIG_IGN || now.sa_handler == SIG_DFL))
-    return;
-  {
-    const Lock lock(watcher().mutex);
-    if (watcher().process != getpid()) {  // the first call, or the first after a fork
-      const int fd = eventfd(0, EFD_CLOEXEC);
-      if (fd < 0) return;
-      wake_fd = fd;
-      watcher().process = getpid();
-      std::thread(watch, fd).detach();
-    }
-    outer_ = std::exchange(watcher().current, stop);
-  }
-  armed_ = true;
-  if (!nested) {
-    python_action = now;
-    now.sa_handler = on_interrupt;
-    sigaction(SIGINT, &now, nullptr);
-    installed_ = true;
-  }
+bool on_main_thread() {
+  return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed);
 }
 
-Interruptible::~Interruptible() {
-  if (!armed_) return;
-  if (installed_) sigaction(SIGINT, &python_action, nullptr);
-  const Lock lock(watcher().mutex);
-  watcher().current = std::move(outer_);
+bool serve_signals_during(const std::function<void()>& work,
+                          const std::function<void()>& interrupt) {
+  Ending ending;
+  bool raised = false;
+  bool posted = false;
+  for (;;) {
+    {
+      const nb::gil_scoped_release released;
+      if (!std::exchange(posted, true)) {
+        run_on_worker([&] {
+          work();
+          ending.happen();
+        });
+      }
+      if (ending.wait()) return raised;
+    }
+    if (raised || PyErr_CheckSignals() == 0) continue;
+    raised = true;  // the exception stays set; no Python code runs on this thread until it is told
+    const nb::gil_scoped_release released;
+    interrupt();
+  }
 }
 
 }  // namespace cenote::python

@@ -1,7 +1,12 @@
-// Ctrl-C during a blocking call on the main thread: asks the call to stop, then raises what
-// Python's handler raises.
+// Blocking calls without the GIL, and signals during them. Python runs signal handlers on its main
+// thread alone, so there the call goes to a worker and the main thread stays free: whatever handler
+// is set (Ctrl-C's, the user's own, an alarm's) runs at once, and the call ends early only if the
+// handler raises. It is Python's own rule for its system calls (PEP 475). Signal dispositions stay
+// untouched: other libraries change them too (polars puts a handler of its own before Python's).
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -11,45 +16,51 @@
 
 namespace cenote::python {
 
-// Remembers which thread runs Python's signal handlers. Called once, on import.
+// Remembers which thread runs Python's signal handlers: on import and after a fork.
 void remember_main_thread();
+bool on_main_thread();
 
-// While it lives on the main thread, SIGINT requests `stop`. On other threads it does nothing.
-class Interruptible {
- public:
-  explicit Interruptible(const std::stop_source& stop);
-  ~Interruptible();
-  Interruptible(const Interruptible&) = delete;
-  Interruptible& operator=(const Interruptible&) = delete;
+// Runs `work` on a worker while this thread serves signals; calls `interrupt` once a handler
+// raised, and returns when `work` has ended: false, or true with the handler's exception set. Needs
+// the GIL.
+bool serve_signals_during(const std::function<void()>& work,
+                          const std::function<void()>& interrupt);
 
- private:
-  bool armed_ = false;
-  bool installed_ = false;
-  std::stop_source outer_{std::nostopstate};
-};
-
-// Runs `call`, which gives a Status or Result, without the GIL. A signal that came meanwhile wins
-// over the result.
+// Runs `call`, which gives a Result, without the GIL. A handler that raises wins over the result;
+// `interrupt` makes the call end early.
 template <typename Call>
-auto blocking(const std::stop_source& stop, Call&& call) {
-  auto result = [&] {
-    const Interruptible interruptible(stop);
+auto blocking(const std::function<void()>& interrupt, Call&& call) {
+  std::optional<decltype(call())> result;
+  if (!on_main_thread()) {
     const nb::gil_scoped_release released;
-    return std::forward<Call>(call)();
-  }();
-  if (PyErr_CheckSignals() != 0) {
-    // What was made may need time to be unmade (a transaction rolls back).
-    nb::gil_scoped_release released;
-    [[maybe_unused]] const auto dropped = std::move(result);
-    result = Status::Cancelled("interrupted");
+    result.emplace(call());
+  } else if (serve_signals_during([&] { result.emplace(call()); }, interrupt)) {
+    {
+      const nb::gil_scoped_release released;
+      result.reset();  // what was made may need time to be unmade: a transaction rolls back
+    }
+    throw nb::python_error();
   }
-  if (PyErr_Occurred() != nullptr) throw nb::python_error();
-  return unwrap(std::move(result));
+  return unwrap(std::move(*result));
 }
 
 template <typename Call>
-auto blocking(Call&& call) {
-  return blocking(std::stop_source(), std::forward<Call>(call));
+auto blocking(const std::stop_source& stop, Call&& call) {
+  return blocking([stop]() mutable { stop.request_stop(); }, std::forward<Call>(call));
+}
+
+// A call too short to be interrupted.
+template <typename Call>
+auto unlocked(Call&& call) {
+  auto result = [&] {
+    const nb::gil_scoped_release released;
+    return std::forward<Call>(call)();
+  }();
+  return unwrap(std::move(result));
+}
+
+inline Result<bool> done(const Status& status) {
+  return status.ok() ? Result<bool>(true) : Result<bool>(status);
 }
 
 }  // namespace cenote::python

@@ -10,30 +10,25 @@
 #include "error.h"
 #include "interrupt.h"
 #include "pool.h"
+#include "visit.h"
 #include "workers.h"
 
 namespace cenote::python {
 namespace {
 
 struct ManagerHandle {
-  std::shared_ptr<DistributedPoolManager> manager;
+  Held<DistributedPoolManager> manager;
+  explicit ManagerHandle(std::shared_ptr<DistributedPoolManager> opened)
+      : manager(std::move(opened)) {}
 };
-
-Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
-}
 
 // The password callback is Python's: it needs the GIL to run and to be forgotten.
 void set_credentials(PoolConfig& config, nb::object callback) {
   if (callback.is_none()) return;
-  const std::shared_ptr<nb::object> held(new nb::object(std::move(callback)),
-                                         [](nb::object* object) {
-                                           const nb::gil_scoped_acquire gil;
-                                           delete object;
-                                         });
+  const auto held = shared_with_threads(std::move(callback));
   config.credentials = [held]() -> Result<Credentials> {
-    const nb::gil_scoped_acquire gil;
+    const Visit visit;
+    if (!visit) return make_error(ErrorKind::kPoolClosed, "the interpreter ends");
     try {
       const auto pair = nb::cast<nb::tuple>((*held)());
       return Credentials{nb::cast<std::string>(pair[0]), nb::cast<std::string>(pair[1])};
@@ -60,7 +55,7 @@ void bind_manager(nb::module_& module) {
       [](const std::string& url, const std::string& id, nb::object credentials) {
         PoolConfig config = unwrap(pool_from_url(url, id));
         set_credentials(config, std::move(credentials));
-        return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
+        return PoolHandle(unlocked([&] { return LocalPool::open(std::move(config)); }));
       },
       nb::arg(), nb::arg(), nb::arg().none());
   module.def(
@@ -68,7 +63,7 @@ void bind_manager(nb::module_& module) {
       [](const std::string& id, const std::string& type, const Keys& keys, nb::object credentials) {
         PoolConfig config = unwrap(config_from(id, type, keys));
         set_credentials(config, std::move(credentials));
-        return PoolHandle{blocking([&] { return LocalPool::open(std::move(config)); })};
+        return PoolHandle(unlocked([&] { return LocalPool::open(std::move(config)); }));
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
   module.def("supported_databases", [] {
@@ -88,44 +83,44 @@ void bind_manager(nb::module_& module) {
              const Keys& keys, nb::object credentials) {
             PoolConfig config = unwrap(config_from(id, type, keys));
             set_credentials(config, std::move(credentials));
-            return PoolHandle{
-                blocking([&] { return self.manager->create_pool(std::move(config)); })};
+            return PoolHandle(
+                unlocked([&] { return self.manager->create_pool(std::move(config)); }));
           },
           nb::arg(), nb::arg(), nb::arg(), nb::arg().none())
       .def("pool", [](const ManagerHandle& self,
-                      const std::string& id) { return PoolHandle{unwrap(self.manager->pool(id))}; })
+                      const std::string& id) { return PoolHandle(unwrap(self.manager->pool(id))); })
       .def("list_pools", [](const ManagerHandle& self) { return self.manager->list_pools(); })
       .def("remove_pool",
            [](const ManagerHandle& self, const std::string& id, double timeout) {
-             blocking([&] {
-               const Status status = self.manager->remove_pool(id, Deadline::in(seconds(timeout)));
-               return status.ok() ? Result<bool>(true) : Result<bool>(status);
-             });
+             const auto pool = unwrap(self.manager->pool(id));
+             blocking([&] { (void)pool->drain(Deadline::in({})); },
+                      [&] {
+                        return done(self.manager->remove_pool(id, Deadline::in(seconds(timeout))));
+                      });
            })
       .def("async_remove_pool",
            [](const ManagerHandle& self, const Loop& loop, uint64_t token, const std::string& id,
               double timeout) {
-             run_on_worker([manager = self.manager, reply = Reply{loop.queue, token}, id, timeout] {
-               reply.send(manager->remove_pool(id, Deadline::in(seconds(timeout))));
-             });
+             run_on_worker(
+                 [manager = self.manager.share(), reply = Reply{loop.queue, token}, id, timeout] {
+                   reply.send(manager->remove_pool(id, Deadline::in(seconds(timeout))));
+                 });
            })
       .def("drain", [](const ManagerHandle& self, double timeout) {
-        blocking([&] {
-          const Status status = self.manager->drain(Deadline::in(seconds(timeout)));
-          return status.ok() ? Result<bool>(true) : Result<bool>(status);
-        });
+        blocking([&] { (void)self.manager->drain(Deadline::in({})); },
+                 [&] { return done(self.manager->drain(Deadline::in(seconds(timeout)))); });
       });
   module.def("open_manager", [](DeploymentMode mode) {
     DeploymentConfig config;
     config.mode = mode;
     std::unique_ptr<DistributedPoolManager> made =
-        blocking([&] { return DistributedPoolManager::open(std::move(config)); });
-    return ManagerHandle{std::move(made)};
+        unlocked([&] { return DistributedPoolManager::open(std::move(config)); });
+    return ManagerHandle(std::move(made));
   });
   module.def("manager_from_yaml", [](const std::string& path) {
     std::unique_ptr<DistributedPoolManager> made =
-        blocking([&] { return DistributedPoolManager::from_yaml(path); });
-    return ManagerHandle{std::move(made)};
+        unlocked([&] { return DistributedPoolManager::from_yaml(path); });
+    return ManagerHandle(std::move(made));
   });
 }
 

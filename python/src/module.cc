@@ -2,17 +2,36 @@
 // users.
 #include <nanobind/nanobind.h>
 
+#include "base/log.h"
 #include "frame.h"
 #include "interrupt.h"
 #include "pool.h"
+#include "visit.h"
+#include "workers.h"
+
+namespace cenote::python {
+namespace {
+
+// The interpreter is about to end: no thread of C++ may meet it any more.
+void end_threads() {
+  const nb::gil_scoped_release released;
+  stop_workers();
+  end_visits();
+  set_log_sink(nullptr);
+}
+
+}  // namespace
+}  // namespace cenote::python
 
 NB_MODULE(_cenote, module) {
   cenote::python::remember_main_thread();
+  module.def("remember_main_thread", cenote::python::remember_main_thread);
+  module.def("end_threads", cenote::python::end_threads);
   module.attr("__version__") = CENOTE_VERSION;
   cenote::python::bind_frame(module);
   cenote::python::bind_pool(module);
   cenote::python::bind_stream(module);
-  cenote::python::bind_transaction(module);
+  cenote::python::bind_connection(module);
   cenote::python::bind_manager(module);
   cenote::python::bind_log(module);
 }

@@ -14,11 +14,6 @@
 namespace cenote::python {
 namespace {
 
-Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
-}
-
 double seconds_of(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -61,6 +56,17 @@ nb::dict metrics_dict(const LocalPool& pool) {
   dict["total_rows"] = metrics.rows;
   dict["cache_hit_rate"] = 0.0;
   return dict;
+}
+
+QueryOptions connect_options(const CallOptions& call, const Stop& stop, bool read_only) {
+  QueryOptions options = options_from(call, stop);
+  options.access = read_only ? Access::kReadOnly : Access::kReadWrite;
+  return options;
+}
+
+std::optional<TransactionOptions> transaction_of(std::optional<Isolation> begin, bool read_only) {
+  if (!begin) return std::nullopt;
+  return TransactionOptions{*begin, read_only};
 }
 
 // Inserts by a checked-out connection, so that waiting for it holds no thread.
@@ -127,27 +133,36 @@ void bind_async(nb::class_<PoolHandle>& pool) {
                                 });
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
-  pool.def("async_begin",
-           [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
-              Isolation isolation, bool read_only, const CallOptions& call) {
-             const nb::gil_scoped_release released;
-             self.pool->async_begin({isolation, read_only}, options_from(call, stop),
-                                    [reply = Reply{loop.queue, token}](Result<Transaction> begun) {
-                                      reply.send(std::move(begun), [](Transaction got) {
-                                        return nb::cast(TransactionHandle(std::move(got)));
-                                      });
-                                    });
-           });
+  pool.def(
+      "async_connect",
+      [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
+         std::optional<Isolation> begin, bool read_only, const CallOptions& call) {
+        const nb::gil_scoped_release released;
+        PooledConnection::open_async(
+            self.pool.share(), connect_options(call, stop, read_only),
+            transaction_of(begin, read_only),
+            [reply = Reply{loop.queue, token}](Result<PooledConnection> opened) {
+              reply.send(std::move(opened), [](PooledConnection got) {
+                return nb::cast(ConnectionHandle(std::move(got)));
+              });
+            });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
   pool.def("async_ingest", async_ingest);
   pool.def("async_health_check", [](const PoolHandle& self, const Loop& loop, uint64_t token,
                                     const Stop& stop, double timeout) {
-    run_on_worker([local = self.pool, reply = Reply{loop.queue, token}, timeout, stop] {
+    run_on_worker([local = self.pool.share(), reply = Reply{loop.queue, token}, timeout, stop] {
       reply.send(local->health_check({Deadline::in(seconds(timeout)), stop.source.get_token()}));
     });
   });
 }
 
 }  // namespace
+
+Duration seconds(double count) {
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(std::max(count, 0.0), 1e9)));
+}
 
 QueryOptions options_from(const CallOptions& call, const Stop& stop) {
   QueryOptions options;
@@ -175,7 +190,8 @@ void bind_pool(nb::module_& module) {
   nb::class_<Loop>(module, "Completions")
       .def(nb::init<>())
       .def("fileno", [](const Loop& loop) { return loop.queue->fd(); })
-      .def("take", [](const Loop& loop) { return loop.queue->take(); });
+      .def("deliver",
+           [](const Loop& loop, const nb::dict& waiting) { loop.queue->deliver(waiting); });
   nb::enum_<Isolation>(module, "Isolation")
       .value("DEFAULT", Isolation::kDefault)
       .value("READ_COMMITTED", Isolation::kReadCommitted)
@@ -235,36 +251,34 @@ void bind_pool(nb::module_& module) {
              });
            })
       .def(
-          "begin",
-          [](const PoolHandle& self, Isolation isolation, bool read_only, const CallOptions& call) {
+          "connect",
+          [](const PoolHandle& self, std::optional<Isolation> begin, bool read_only,
+             const CallOptions& call) {
             const Stop stop;
-            return TransactionHandle(blocking(stop.source, [&] {
-              return self.pool->begin({isolation, read_only}, options_from(call, stop));
+            return ConnectionHandle(blocking(stop.source, [&] {
+              return PooledConnection::open(self.pool.share(),
+                                            connect_options(call, stop, read_only),
+                                            transaction_of(begin, read_only));
             }));
-          })
+          },
+          nb::arg().none(), nb::arg(), nb::arg())
       .def("status", [](const PoolHandle& self) { return status_dict(self.pool->get_status()); })
       .def("metrics", [](const PoolHandle& self) { return metrics_dict(*self.pool); })
       .def("health_check",
            [](const PoolHandle& self, double timeout) {
              const Stop stop;
              blocking(stop.source, [&] {
-               const Status status = self.pool->health_check(
-                   {Deadline::in(seconds(timeout)), stop.source.get_token()});
-               return status.ok() ? Result<bool>(true) : Result<bool>(status);
+               return done(self.pool->health_check(
+                   {Deadline::in(seconds(timeout)), stop.source.get_token()}));
              });
            })
       .def("resize",
            [](const PoolHandle& self, int most, int least) {
-             blocking([&] {
-               const Status status = self.pool->resize(most, least);
-               return status.ok() ? Result<bool>(true) : Result<bool>(status);
-             });
+             unlocked([&] { return done(self.pool->resize(most, least)); });
            })
       .def("drain", [](const PoolHandle& self, double timeout) {
-        blocking([&] {
-          const Status status = self.pool->drain(Deadline::in(seconds(timeout)));
-          return status.ok() ? Result<bool>(true) : Result<bool>(status);
-        });
+        blocking([&] { (void)self.pool->drain(Deadline::in({})); },
+                 [&] { return done(self.pool->drain(Deadline::in(seconds(timeout)))); });
       });
   bind_async(pool);
 }

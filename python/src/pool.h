@@ -1,4 +1,4 @@
-// What the bindings of pools, transactions, streams and connections share.
+// What the bindings of pools, streams and connections share.
 #pragma once
 
 #include <memory>
@@ -14,6 +14,7 @@
 
 #include "base/mutex.h"
 #include "completions.h"
+#include "pool/pooled_connection.h"
 
 namespace cenote::python {
 
@@ -30,10 +31,32 @@ struct CallOptions {
   int64_t batch_rows = 0;  // 0: the default
 };
 
+Duration seconds(double count);
 QueryOptions options_from(const CallOptions& call, const Stop& stop);
 
+// A share in what may take time to end (threads join, transactions roll back): not under the GIL.
+template <typename T>
+class Held {
+ public:
+  explicit Held(std::shared_ptr<T> shared) : shared_(std::move(shared)) {}
+  Held(Held&&) = default;
+  Held& operator=(Held&&) = default;
+  ~Held() {
+    if (shared_.use_count() != 1) return;
+    const nb::gil_scoped_release released;
+    shared_.reset();
+  }
+  T* operator->() const { return shared_.get(); }
+  T& operator*() const { return *shared_; }
+  const std::shared_ptr<T>& share() const { return shared_; }
+
+ private:
+  std::shared_ptr<T> shared_;
+};
+
 struct PoolHandle {
-  std::shared_ptr<LocalPool> pool;
+  Held<LocalPool> pool;
+  explicit PoolHandle(std::shared_ptr<LocalPool> opened) : pool(std::move(opened)) {}
 };
 
 struct StreamState {
@@ -42,33 +65,31 @@ struct StreamState {
   std::shared_ptr<arrow::Schema> schema;
   std::stop_source stop;
 };
+// Forgotten before its end, a stream is cancelled and closed by a worker: whoever forgot it does
+// not wait.
 struct StreamHandle {
   std::shared_ptr<StreamState> state;
+  explicit StreamHandle(std::shared_ptr<StreamState> opened) : state(std::move(opened)) {}
+  StreamHandle(StreamHandle&&) = default;
+  StreamHandle& operator=(StreamHandle&&) = default;
+  ~StreamHandle();
 };
 StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const Stop& stop);
 
-struct TransactionState {
-  explicit TransactionState(Transaction begun) : transaction(std::move(begun)) {}
+struct ConnectionState {
+  explicit ConnectionState(PooledConnection opened) : connection(std::move(opened)) {}
   Mutex mutex;  // one statement at a time
-  Transaction transaction CENOTE_GUARDED_BY(mutex);
+  PooledConnection connection CENOTE_GUARDED_BY(mutex);
 };
-struct TransactionHandle {
-  std::shared_ptr<TransactionState> state;
-  TransactionHandle() = default;
-  explicit TransactionHandle(Transaction begun)
-      : state(std::make_shared<TransactionState>(std::move(begun))) {}
-  TransactionHandle(TransactionHandle&&) = default;
-  TransactionHandle& operator=(TransactionHandle&&) = default;
-  ~TransactionHandle() {
-    if (!state) return;
-    const nb::gil_scoped_release released;  // an open one rolls back
-    state.reset();
-  }
+struct ConnectionHandle {
+  Held<ConnectionState> state;
+  explicit ConnectionHandle(PooledConnection opened)
+      : state(std::make_shared<ConnectionState>(std::move(opened))) {}
 };
 
 void bind_pool(nb::module_& module);
 void bind_stream(nb::module_& module);
-void bind_transaction(nb::module_& module);
+void bind_connection(nb::module_& module);
 void bind_manager(nb::module_& module);
 void bind_log(nb::module_& module);
 

@@ -45,7 +45,18 @@ StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const
   state->stop = stop.source;
   const Lock lock(state->mutex);
   state->reader = std::move(reader);
-  return {state};
+  return StreamHandle(state);
+}
+
+StreamHandle::~StreamHandle() {
+  if (!state) return;
+  if (state->mutex.try_lock()) {
+    const bool open = state->reader != nullptr;
+    state->mutex.unlock();
+    if (!open) return;
+  }
+  // Open, or being read now.
+  run_on_worker([dropped = std::move(state)] { (void)close(*dropped); });
 }
 
 void bind_stream(nb::module_& module) {
@@ -61,7 +72,7 @@ void bind_stream(nb::module_& module) {
                reply.send(read_next(*state), frame_or_none);
              });
            })
-      .def("close", [](const StreamHandle& self) { blocking([&] { return close(*self.state); }); })
+      .def("close", [](const StreamHandle& self) { unlocked([&] { return close(*self.state); }); })
       .def("async_close",
            [](const StreamHandle& self, const Loop& loop, uint64_t token) {
              run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {

@@ -1,59 +1,51 @@
-// Idle threads take work from one queue and leave after ten idle seconds.
+// One executor for the module, made with its first work.
 #include "workers.h"
 
-#include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <thread>
+#include <memory>
 #include <utility>
 
 #include "base/mutex.h"
+#include "per_process.h"
+#include "pool/executor.h"
 
 namespace cenote::python {
 namespace {
 
-constexpr std::chrono::seconds kIdleLimit{10};
+// Above any sensible sum of connections; more work than this waits its turn.
+constexpr int kMostThreads = 1024;
 
 struct Workers {
   Mutex mutex;
-  std::condition_variable_any some_work;
-  std::deque<std::function<void()>> queue CENOTE_GUARDED_BY(mutex);
-  size_t idle CENOTE_GUARDED_BY(mutex) = 0;
+  // Shared: a post may hold it while it is stopped.
+  std::shared_ptr<Executor> executor CENOTE_GUARDED_BY(mutex);
+  bool stopped CENOTE_GUARDED_BY(mutex) = false;
 };
 
-Workers& workers() {
-  static auto* const instance = new Workers;  // its threads may outlive static destruction
-  return *instance;
-}
-
-void serve() {
-  Workers& all = workers();
-  Lock lock(all.mutex);
-  for (;;) {
-    if (all.queue.empty()) {
-      ++all.idle;
-      const auto status = all.some_work.wait_for(lock, kIdleLimit);
-      --all.idle;
-      if (all.queue.empty() && status == std::cv_status::timeout) return;
-      continue;
-    }
-    std::function<void()> work = std::move(all.queue.front());
-    all.queue.pop_front();
-    lock.unlock();
-    work();
-    work = nullptr;
-    lock.lock();
+std::shared_ptr<Executor> executor() {
+  auto& workers = per_process<Workers>();
+  const Lock lock(workers.mutex);
+  if (!workers.executor && !workers.stopped) {
+    workers.executor = std::make_shared<Executor>(kMostThreads);
   }
+  return workers.executor;
 }
 
 }  // namespace
 
 void run_on_worker(std::function<void()> work) {
-  Workers& all = workers();
-  const Lock lock(all.mutex);
-  all.queue.push_back(std::move(work));
-  if (all.queue.size() > all.idle) std::thread(serve).detach();
-  all.some_work.notify_one();
+  if (const auto threads = executor()) {
+    threads->post(std::move(work));
+  } else {
+    work();
+  }
+}
+
+void stop_workers() {
+  std::shared_ptr<Executor> last;
+  auto& workers = per_process<Workers>();
+  const Lock lock(workers.mutex);
+  workers.stopped = true;
+  last.swap(workers.executor);
 }
 
 }  // namespace cenote::python

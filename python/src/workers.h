@@ -1,14 +1,16 @@
-// Threads for blocking steps that belong to one connection: statements of an open transaction, the
-// next batch of a stream.
+// Threads for calls that block with a connection in hand (the steps of a stream or a session) and
+// for the blocking calls of Python's main thread, which must stay free for signals.
 #pragma once
 
 #include <functional>
 
 namespace cenote::python {
 
-// Runs `work` on an idle thread, or on a new one. There is no bound here, because there is one
-// already: each step holds a connection, of which a pool has max_connections; a bound of our own
-// could make a commit wait for those who wait for it.
+// Each work holds a connection or is one blocking call, so their number bounds the threads.
 void run_on_worker(std::function<void()> work);
+
+// Waits for what runs and ends the threads; work that comes later runs where it is posted. Once, at
+// the interpreter's exit, without the GIL.
+void stop_workers();
 
 }  // namespace cenote::python

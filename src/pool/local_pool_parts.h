@@ -39,8 +39,9 @@ struct LocalPool::Parts {
                                                  const BatchLimits& limits) const;
 };
 
-// Lets this part make a LocalPool over any database; its constructor is private.
+// Lets this part make a LocalPool over any database, and see what it is made of.
 struct LocalPoolAccess {
+  static const LocalPool::Parts& parts(const LocalPool& pool) { return *pool.parts_; }
   static std::shared_ptr<LocalPool> make(PoolConfig config, const DriverTraits& traits,
                                          std::shared_ptr<Database> database);
 };
