@@ -192,13 +192,17 @@ bool is_ignored_original(std::string_view name) {
 Status check_driver_config(const DriverTraits& traits, const DriverConfig& config) {
   std::vector<std::string_view> known;
   for (const OptionSpec& spec : traits.options) known.push_back(spec.name);
+  // Where keys stand side by side (a URL, the original's flat keys), a pool's may be the one that
+  // was meant.
+  std::vector<std::string_view> near = known;
+  for (const KeyRow& row : pool_keys()) near.push_back(row.name);
   for (const auto& [key, value] : config) {
     const auto spec =
         std::find_if(traits.options.begin(), traits.options.end(),
                      [&name = key](const OptionSpec& each) { return each.name == name; });
     if (spec == traits.options.end()) {
       return make_error(ErrorKind::kConfig, "key '" + key + "': type " + std::string(traits.name) +
-                                                " has no such key" + suggest(key, known));
+                                                " has no such key" + suggest(key, near));
     }
     const Status status = check_value(*spec, value);
     if (!status.ok()) {

@@ -1,0 +1,72 @@
+// Options and configuration into the pool's.
+#include "cli/target.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+namespace cenote::cli {
+namespace {
+
+constexpr const char* kDefaultConfig = "cenote.yaml";
+
+}  // namespace
+
+void Target::add_options(CLI::App& app) {
+  CLI::Option* file =
+      app.add_option("-c,--config", config, "Configuration file; cenote.yaml here if not given")
+          ->type_name("FILE");
+  app.add_option("-p,--pool", pool, "Pool of the configuration; needed where it has several")
+      ->type_name("ID");
+  app.add_option("--url", url,
+                 "One database instead of a configuration, as sqlite:shop.db or "
+                 "postgresql://user@host/db")
+      ->type_name("URL")
+      ->excludes(file);
+}
+
+Result<std::vector<PoolConfig>> Target::pools() const {
+  if (!url.empty()) {
+    ARROW_ASSIGN_OR_RAISE(PoolConfig one, pool_from_url(url, pool.empty() ? "url" : pool));
+    return std::vector{std::move(one)};
+  }
+  std::string file = config;
+  if (file.empty()) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(kDefaultConfig, ignored)) {
+      return make_error(ErrorKind::kConfig,
+                        "which database? give --url sqlite:shop.db, or -c with a configuration "
+                        "file (there is no cenote.yaml here)");
+    }
+    file = kDefaultConfig;
+  }
+  ARROW_ASSIGN_OR_RAISE(DeploymentConfig deployment, load_config(file));
+  if (deployment.pools.empty()) {
+    return make_error(ErrorKind::kConfig,
+                      file + ": has no pools; add one below deployment: pools:");
+  }
+  return std::move(deployment.pools);
+}
+
+Result<PoolConfig> Target::chosen() const {
+  ARROW_ASSIGN_OR_RAISE(std::vector<PoolConfig> all, pools());
+  if (pool.empty() && all.size() == 1) return std::move(all.front());
+  std::string known;
+  for (PoolConfig& each : all) {
+    if (each.id == pool) return std::move(each);
+    known += (known.empty() ? "" : ", ") + each.id;
+  }
+  return make_error(ErrorKind::kUnknownPool,
+                    pool.empty() ? "which pool? choose one with -p: " + known
+                                 : "there is no pool '" + pool + "'; there are: " + known);
+}
+
+Result<std::shared_ptr<LocalPool>> open_for_command(PoolConfig config) {
+  config.pool.min_connections = 0;
+  config.health.interval = Duration::zero();
+  return LocalPool::open(std::move(config));
+}
+
+}  // namespace cenote::cli

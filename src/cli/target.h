@@ -1,0 +1,34 @@
+// Which database a verb is about: `-c cenote.yaml -p main_db`, or `--url sqlite:shop.db`.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cenote/config.h"
+#include "cenote/pool.h"
+
+namespace CLI {
+class App;
+}
+
+namespace cenote::cli {
+
+struct Target {
+  std::string config;
+  std::string pool;
+  std::string url;
+
+  void add_options(CLI::App& app);
+
+  // All pools of the file, or the URL's one, called "url". Without either option: cenote.yaml of
+  // the working directory.
+  Result<std::vector<PoolConfig>> pools() const;
+  // The one that -p names; the only one without -p.
+  Result<PoolConfig> chosen() const;
+};
+
+// A pool for the length of one command: connects when needed, checks no health by itself.
+Result<std::shared_ptr<LocalPool>> open_for_command(PoolConfig config);
+
+}  // namespace cenote::cli
