@@ -37,7 +37,13 @@ struct Heartbeat {
   uint64_t lease = 0;
   uint64_t seq = 0;  // grows with each; a late one is dropped
   std::vector<PoolReport> pools;
-  uint64_t config_version = 0;        // the newest applied
+  // The configuration: whose line it follows, the newest version that it applied, one that it
+  // refused and why, and the share of its statements that failed since the last heartbeat.
+  std::string config_scope = "default";
+  uint64_t config_version = 0;
+  std::optional<uint64_t> config_rejected{};
+  std::string config_reason{};
+  double error_rate = 0;
   std::map<std::string, bool> peers;  // whether it reaches them
 };
 

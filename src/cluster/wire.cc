@@ -108,8 +108,14 @@ Json to_json(const Heartbeat& beat) {
               {"incarnation", json_number(beat.incarnation)},
               {"lease", json_number(beat.lease)},
               {"seq", json_number(beat.seq)},
+              {"config_scope", beat.config_scope},
               {"config_version", json_number(beat.config_version)},
+              {"error_rate", beat.error_rate},
               {"pools", std::move(pools)}};
+  if (beat.config_rejected) {
+    out["config_rejected"] = json_number(*beat.config_rejected);
+    out["config_reason"] = beat.config_reason;
+  }
   if (!beat.peers.empty()) out["peers"] = beat.peers;
   return out;
 }
@@ -166,7 +172,13 @@ Result<Heartbeat> heartbeat_from(const Json& value) {
   reader.get("incarnation", &beat.incarnation);
   reader.get("lease", &beat.lease);
   reader.get("seq", &beat.seq);
+  reader.maybe("config_scope", &beat.config_scope);
   reader.maybe("config_version", &beat.config_version);
+  uint64_t rejected = 0;
+  reader.maybe("config_rejected", &rejected);
+  if (rejected != 0) beat.config_rejected = rejected;
+  reader.maybe("config_reason", &beat.config_reason);
+  reader.maybe("error_rate", &beat.error_rate);
   ARROW_RETURN_NOT_OK(pools_from(&reader, tolerant, &beat.pools));
   if (const Json* peers = reader.child("peers", false)) {
     if (!peers->is_object()) reader.fail("peers", "must be an object of true and false");

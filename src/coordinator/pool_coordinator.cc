@@ -111,8 +111,7 @@ Result<Json> PoolCoordinator::register_node(const cluster::Registration& about) 
               {"heartbeat_ms", millis(health.dead_after) / 5}};
 }
 
-Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat, std::string_view scope_name,
-                                        const cluster::Rollout::Report& config) {
+Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat) {
   Json answer;
   {
     const Lock state(state_);
@@ -120,12 +119,14 @@ Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat, std::str
     const Status taken = registry_->heartbeat(now, beat);
     if (!taken.ok()) return refuse(Refusal::kNotFound, taken.message());
     uint64_t wanted = 0;
-    const auto found = scopes_.find(scope_name);
+    const auto found = scopes_.find(beat.config_scope);
     if (found != scopes_.end()) {
       Scope& scope = found->second;
       wanted = scope.head;
       if (scope.rollout != nullptr) {
-        scope.rollout->report(now, beat.node_id, config);
+        scope.rollout->report(
+            now, beat.node_id,
+            {beat.config_version, beat.config_rejected, beat.config_reason, beat.error_rate});
         wanted = scope.rollout->wanted(beat.node_id);
       }
     }
@@ -136,6 +137,22 @@ Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat, std::str
   }
   announce();
   return answer;
+}
+
+Status PoolCoordinator::leave(std::string_view node_id, uint64_t incarnation) {
+  {
+    const Lock state(state_);
+    const cluster::Node* node = registry_->find(node_id);
+    if (node == nullptr || node->about.incarnation != incarnation) {
+      return refuse(Refusal::kNotFound, "node '" + std::string(node_id) +
+                                            "' is not registered with incarnation " +
+                                            std::to_string(incarnation));
+    }
+    registry_->remove(node_id);
+    metrics_.forget(node_id);
+  }
+  announce();
+  return store_->commit(store_context(), {{}, {}, {node_key(node_id)}}).status();
 }
 
 Status PoolCoordinator::report_metrics(std::string_view node_id, cluster::MetricsReport report) {

@@ -65,8 +65,9 @@ class PoolCoordinator {
   // ---- Nodes. What they tell is soft: it is applied in memory, then kept in the store.
   Result<Json> register_node(const cluster::Registration& about);
   // kNotFound: the node must register again. The answer says which configuration to have.
-  Result<Json> heartbeat(const cluster::Heartbeat& beat, std::string_view scope,
-                         const cluster::Rollout::Report& config);
+  Result<Json> heartbeat(const cluster::Heartbeat& beat);
+  // Graceful: the node says so itself. kNotFound if another incarnation holds the id.
+  Status leave(std::string_view node_id, uint64_t incarnation);
   Status report_metrics(std::string_view node_id, cluster::MetricsReport report);
   Result<Json> drain(std::string_view node_id, bool on, const Change& change);
   Result<Json> remove(std::string_view node_id, const Change& change);

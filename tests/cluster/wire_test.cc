@@ -47,10 +47,25 @@ TEST(Wire, changes_and_heartbeats_come_back_the_same) {
   EXPECT_EQ(*change_from(*text(to_json(change).dump())), change);
   const Change gone{4, "n1", std::nullopt};
   EXPECT_EQ(*change_from(*text(to_json(gone).dump())), gone);
-  Heartbeat beat{"n1", 1, 2, 3, registration().pools, 4, {{"n2", true}, {"n3", false}}};
+  Heartbeat beat;
+  beat.node_id = "n1";
+  beat.incarnation = 1;
+  beat.lease = 2;
+  beat.seq = 3;
+  beat.pools = registration().pools;
+  beat.config_scope = "eu";
+  beat.config_version = 4;
+  beat.config_rejected = 5;
+  beat.config_reason = "why";
+  beat.error_rate = 0.25;
+  beat.peers = {{"n2", true}, {"n3", false}};
   const auto back = heartbeat_from(*text(to_json(beat).dump()));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->peers, beat.peers);
+  EXPECT_EQ(back->config_scope, "eu");
+  EXPECT_EQ(back->config_rejected, beat.config_rejected);
+  EXPECT_EQ(back->config_reason, "why");
+  EXPECT_EQ(back->error_rate, 0.25);
   EXPECT_EQ(back->pools, beat.pools);
 }
 

@@ -60,7 +60,10 @@ class Coordinator : public testing::Test {
   uint64_t told(cluster::Heartbeat& beat, const cluster::Rollout::Report& report = {}) {
     ++beat.seq;
     beat.config_version = report.applied;
-    const auto answer = coordinator_->heartbeat(beat, "default", report);
+    beat.config_rejected = report.rejected;
+    beat.config_reason = report.reason;
+    beat.error_rate = report.error_rate;
+    const auto answer = coordinator_->heartbeat(beat);
     EXPECT_TRUE(answer.ok()) << answer.status();
     return answer.ok() ? (*answer)["config_version"].get<uint64_t>() : 0;
   }
@@ -146,14 +149,14 @@ TEST_F(Coordinator, nodes_and_their_leases_survive_a_restart) {
   EXPECT_GT(coordinator_->term(), term);
   EXPECT_TRUE(coordinator_->nodes().provisional);
   ++beat.seq;
-  EXPECT_TRUE(coordinator_->heartbeat(beat, "default", {}).ok());
+  EXPECT_TRUE(coordinator_->heartbeat(beat).ok());
   EXPECT_EQ(coordinator_->nodes().nodes[0].state, cluster::NodeState::kDraining);
 }
 
 TEST_F(Coordinator, an_unknown_lease_is_told_to_register_again) {
   cluster::Heartbeat beat;
   beat.node_id = "nobody";
-  EXPECT_EQ(why(coordinator_->heartbeat(beat, "default", {})), Refusal::kNotFound);
+  EXPECT_EQ(why(coordinator_->heartbeat(beat)), Refusal::kNotFound);
 }
 
 TEST_F(Coordinator, advice_names_at_most_three_and_never_a_draining_node) {

@@ -1,0 +1,40 @@
+// Waits between attempts: full jitter (a random time up to a bound that doubles, AWS's "Exponential
+// Backoff and Jitter"), 100 ms to 5 s, cut short by a stop.
+#pragma once
+
+#include <condition_variable>
+#include <random>
+#include <stop_token>
+
+#include "cenote/deadline.h"
+
+#include "base/mutex.h"
+
+namespace cenote::discovery {
+
+// False if it was stopped.
+inline bool pause(const std::stop_token& stop, Duration time) {
+  Mutex mutex;
+  std::condition_variable_any never;
+  Lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+class Backoff {
+ public:
+  // Waits; false if it was stopped.
+  bool wait(const std::stop_token& stop) {
+    bound_ = std::min<Duration>(bound_ * 2, std::chrono::seconds(5));
+    const double share = std::uniform_real_distribution<double>(0, 1)(random_);
+    return pause(stop, Duration(static_cast<int64_t>(static_cast<double>(bound_.count()) * share)));
+  }
+  void reset() { bound_ = kFirst; }
+
+ private:
+  static constexpr Duration kFirst = std::chrono::milliseconds(50);
+  Duration bound_ = kFirst;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace cenote::discovery
