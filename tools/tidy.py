@@ -59,7 +59,7 @@ BANS = [
 ]
 MAX_LINES = 600
 # Longer files, with the length they may not exceed. This list only shrinks.
-LONG: dict[str, int] = {"src/driver/postgresql/connection.cc": 657}
+LONG: dict[str, int] = {}
 
 
 def closure(part: str) -> set[str]:

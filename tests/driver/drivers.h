@@ -48,6 +48,15 @@ inline std::vector<DriverCase> driver_cases() {
     row.config = [](const std::string&) -> DriverConfig { return {{"database", ":memory:"}}; };
     cases.push_back(row);
   }
+  {
+    DriverCase row;
+    row.name = "postgresql";
+    row.type = "postgresql";
+    row.variable = "CENOTE_TEST_POSTGRESQL";
+    row.config = [](const std::string& url) -> DriverConfig { return {{"uri", url}}; };
+    row.binary_type = "bytea";
+    cases.push_back(row);
+  }
   return cases;
 }
 

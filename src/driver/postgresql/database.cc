@@ -1,4 +1,5 @@
 // The configuration of a PostgreSQL target, and the driver itself.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -25,14 +26,31 @@ constexpr std::array kOptions = {
                ""},
     OptionSpec{"application_name", OptionType::kString, "cenote", "Name in the server's lists.",
                false, ""},
+    OptionSpec{"prepared_statements", OptionType::kEnum, "auto",
+               "Whether statements stay prepared on the server; auto: unless a pooler stands "
+               "between.",
+               false, "auto|on|off"},
+    OptionSpec{"sslcert", OptionType::kPath, "", "Certificate of the client.", false, ""},
+    OptionSpec{"sslkey", OptionType::kPath, "", "Key of the client's certificate.", false, ""},
+    OptionSpec{"target_session_attrs", OptionType::kEnum, "", "Which of several hosts will do.",
+               false, "any|read-write|read-only|primary|standby|prefer-standby"},
     OptionSpec{"options", OptionType::kString, "", "Command-line options for the session.", false,
                ""},
 };
 
+std::string_view value_or(const DriverConfig& config, std::string_view key,
+                          std::string_view otherwise) {
+  const auto found = config.find(key);
+  return found == config.end() ? otherwise : std::string_view(found->second);
+}
+
 class PostgresqlDatabase final : public Database {
  public:
-  PostgresqlDatabase(DriverConfig config, std::string endpoint)
-      : config_(std::move(config)), endpoint_(std::move(endpoint)) {}
+  PostgresqlDatabase(DriverConfig config, std::string endpoint, UsePrepared prepared)
+      : config_(std::move(config)), endpoint_(std::move(endpoint)) {
+    options_.prepared = prepared;
+    options_.canceller = std::make_shared<Canceller>();
+  }
 
   Result<std::unique_ptr<Connection>> connect(const CallContext& context,
                                               const ConnectOptions& options) override {
@@ -49,22 +67,74 @@ class PostgresqlDatabase final : public Database {
     };
     add("fallback_application_name", "cenote");
     add("client_encoding", "UTF8");
-    // The URI was taken apart by open(), so that each key stands once.
+    // A peer that acknowledges nothing for this long is gone. It bounds libpq's cancel, too.
+    if (!config.contains("tcp_user_timeout")) add("tcp_user_timeout", "30000");
     for (const auto& [key, value] : config) {
       const char* name = key == "username" ? "user" : key == "database" ? "dbname" : key.c_str();
       add(name, value.c_str());
     }
     add(nullptr, nullptr);
-    auto made = open_session(context, keys.data(), values.data());
+    auto made = open_session(context, keys.data(), values.data(), options_);
     if (!made.ok()) return with_origin(made.status(), "", endpoint_);
     return made;
   }
   const std::string& endpoint() const override { return endpoint_; }
 
  private:
-  DriverConfig config_;
-  std::string endpoint_;
+  const DriverConfig config_;
+  const std::string endpoint_;
+  SessionOptions options_;
 };
+
+// Takes a URI apart into the driver's own keys, so that each key stands once.
+Status merge_uri(const std::string& uri, DriverConfig& config) {
+  char* message = nullptr;
+  PQconninfoOption* parsed = PQconninfoParse(uri.c_str(), &message);
+  PQfreemem(message);  // may quote the password
+  if (parsed == nullptr) {
+    return make_error(ErrorKind::kConfig,
+                      "uri is not a valid postgresql:// URI: it reads "
+                      "postgresql://user:password@host:port/database?key=value, with special "
+                      "characters of the password percent-encoded");
+  }
+  for (const auto* option = parsed; option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    const std::string_view key = option->keyword;
+    config[std::string(key == "user"     ? "username"
+                       : key == "dbname" ? "database"
+                                         : key)] = option->val;
+  }
+  PQconninfoFree(parsed);
+  return Status::OK();
+}
+
+Status check_key(std::string_view key, std::string_view value) {
+  const auto* option = std::find_if(kOptions.begin(), kOptions.end(),
+                                    [&](const OptionSpec& known) { return known.name == key; });
+  if (option == kOptions.end()) {
+    return make_error(ErrorKind::kConfig, "postgresql knows no key '" + std::string(key) + "'");
+  }
+  if (option->type != OptionType::kEnum) return Status::OK();
+  const std::string among = "|" + std::string(option->choices) + "|";
+  if (among.find("|" + std::string(value) + "|") != std::string::npos) return Status::OK();
+  return make_error(ErrorKind::kConfig, "'" + std::string(key) + "' is one of " +
+                                            std::string(option->choices) + ", not '" +
+                                            std::string(value) + "'");
+}
+
+// A password that is not percent-encoded ends up in host or port, and so in messages.
+Status check_address(const DriverConfig& config) {
+  constexpr const char* kEncode =
+      "; if it comes from the uri, percent-encode the special characters of the password (@ is "
+      "%40, : is %3A, / is %2F)";
+  if (value_or(config, "host", "").find('@') != std::string_view::npos) {
+    return make_error(ErrorKind::kConfig, std::string("host has an @ in it") + kEncode);
+  }
+  if (value_or(config, "port", "").find_first_not_of("0123456789,") != std::string_view::npos) {
+    return make_error(ErrorKind::kConfig, std::string("port is not a number") + kEncode);
+  }
+  return Status::OK();
+}
 
 class PostgresqlDriver final : public Driver {
  public:
@@ -82,36 +152,23 @@ class PostgresqlDriver final : public Driver {
   Result<std::shared_ptr<Database>> open(const DriverConfig& config) const override {
     DriverConfig merged;
     if (const auto uri = config.find("uri"); uri != config.end()) {
-      char* message = nullptr;
-      PQconninfoOption* parsed = PQconninfoParse(uri->second.c_str(), &message);
-      PQfreemem(message);  // may quote the password
-      if (parsed == nullptr) {
-        return make_error(ErrorKind::kConfig, "uri is not a valid postgresql:// URI");
-      }
-      for (const auto* option = parsed; option->keyword != nullptr; ++option) {
-        if (option->val == nullptr) continue;
-        const std::string_view key = option->keyword;
-        merged[std::string(key == "user"     ? "username"
-                           : key == "dbname" ? "database"
-                                             : key)] = option->val;
-      }
-      PQconninfoFree(parsed);
+      ARROW_RETURN_NOT_OK(merge_uri(uri->second, merged));
     }
     for (const auto& [key, value] : config) {
-      bool known = false;
-      for (const OptionSpec& option : kOptions) known = known || option.name == key;
-      if (!known) {
-        return make_error(ErrorKind::kConfig, "postgresql knows no key '" + key + "'");
-      }
+      ARROW_RETURN_NOT_OK(check_key(key, value));
       if (key != "uri") merged[key] = value;
     }
-    const auto get = [&](const char* key, const char* otherwise) {
-      const auto found = merged.find(key);
-      return found == merged.end() ? std::string(otherwise) : found->second;
-    };
-    std::string endpoint =
-        get("host", "localhost") + ":" + get("port", "5432") + "/" + get("database", "");
-    return std::make_shared<PostgresqlDatabase>(std::move(merged), std::move(endpoint));
+    ARROW_RETURN_NOT_OK(check_address(merged));
+    UsePrepared prepared = UsePrepared::kAuto;
+    if (const auto choice = merged.find("prepared_statements"); choice != merged.end()) {
+      if (choice->second == "on") prepared = UsePrepared::kOn;
+      if (choice->second == "off") prepared = UsePrepared::kOff;
+      merged.erase(choice);
+    }
+    std::string endpoint(value_or(merged, "host", "localhost"));
+    endpoint.append(":").append(value_or(merged, "port", "5432"));
+    endpoint.append("/").append(value_or(merged, "database", ""));
+    return std::make_shared<PostgresqlDatabase>(std::move(merged), std::move(endpoint), prepared);
   }
 };
 

@@ -1,0 +1,80 @@
+// Columns of Arrow that are filled from PostgreSQL's binary values, one value at a time: plain
+// buffers without arrow::ArrayBuilder's per-value checks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <arrow/array.h>
+#include <arrow/buffer.h>
+#include <arrow/memory_pool.h>
+
+#include "cenote/error.h"
+
+#include "driver/postgresql/types.h"
+
+namespace cenote::postgresql {
+
+// Memory that grows by doubling. A failed allocation is remembered and told by ok().
+class Memory {
+ public:
+  uint8_t* data() { return data_; }
+  int64_t capacity() const { return capacity_; }
+  // Makes room for `bytes` in all; false where there is no memory.
+  bool reserve(int64_t bytes);
+  // Hands out the first `bytes`, and starts empty.
+  std::shared_ptr<arrow::Buffer> take(int64_t bytes);
+
+ private:
+  std::shared_ptr<arrow::ResizableBuffer> buffer_;
+  uint8_t* data_ = nullptr;
+  int64_t capacity_ = 0;
+};
+
+// How a column must be checked.
+struct ColumnOptions {
+  bool check_utf8 = false;  // the server did not: its encoding is SQL_ASCII
+};
+
+// One column under construction. append() and append_null() return null, or what stands against
+// the value, in words that follow "the value at row 7"; the column is then of no more use.
+class Column {
+ public:
+  Column(std::shared_ptr<arrow::DataType> type, const ColumnOptions& options)
+      : type_(std::move(type)), options_(options) {}
+  virtual ~Column() = default;
+  Column(const Column&) = delete;
+  Column& operator=(const Column&) = delete;
+
+  virtual const char* append(const uint8_t* bytes, size_t size) = 0;
+  virtual const char* append_null() = 0;
+  // What was appended, as an array; the column is empty again and keeps its size in mind.
+  virtual std::shared_ptr<arrow::Array> finish() = 0;
+
+  int64_t rows() const { return rows_; }
+
+  static std::unique_ptr<Column> make(const ColumnType& type, const ColumnOptions& options);
+
+ protected:
+  // Room for one more row, in units of `width` bytes plus `extra` bytes at the end.
+  bool grow(Memory& memory, int64_t width, int64_t extra = 0);
+  // Notes a null for the row that follows; false where there is no memory.
+  bool mark_null();
+  // The array over `buffers`, whose first is the validity that this fills in.
+  std::shared_ptr<arrow::ArrayData> wrap(std::vector<std::shared_ptr<arrow::Buffer>> buffers);
+
+  const std::shared_ptr<arrow::DataType> type_;
+  const ColumnOptions options_;
+  int64_t rows_ = 0;
+  int64_t room_ = 0;  // rows for which the value buffer has room
+
+ private:
+  int64_t nulls_ = 0;
+  int64_t last_rows_ = 0;    // of the batch before: the next one is likely as long
+  int64_t valid_bytes_ = 0;  // of validity_ that are initialised
+  Memory validity_;
+};
+
+}  // namespace cenote::postgresql
