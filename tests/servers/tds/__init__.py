@@ -1,0 +1,1 @@
+"""A server that speaks SQL Server's protocol (pysqlbridge's login and framing) over SQLite, with faults on demand."""
