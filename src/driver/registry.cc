@@ -10,7 +10,8 @@ namespace {
 
 // Add a driver here, in the order of names.
 const std::vector<const Driver*>& registry() {
-  static const std::vector<const Driver*> all = {&postgresql_driver(), &sqlite_driver()};
+  static const std::vector<const Driver*> all = {&mssql_driver(), &odbc_driver(),
+                                                 &postgresql_driver(), &sqlite_driver()};
   return all;
 }
 

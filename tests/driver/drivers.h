@@ -38,6 +38,49 @@ struct DriverCase {
   bool has_savepoint_release = true;
 };
 
+// The keys of mssql://user:password@host:port/database, for the ODBC driver `driver`.
+inline DriverConfig mssql_config(const std::string& url, const char* driver) {
+  const auto decoded = [](std::string_view text) {
+    std::string out;
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '%') {
+        out += text[i];
+        continue;
+      }
+      out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+      i += 2;
+    }
+    return out;
+  };
+  std::string_view rest = std::string_view(url).substr(url.find("//") + 2);
+  const size_t at = rest.find('@');
+  const size_t slash = rest.find('/');
+  const std::string_view login = rest.substr(0, at);
+  const std::string_view server = rest.substr(at + 1, slash - at - 1);
+  return {{"username", decoded(login.substr(0, login.find(':')))},
+          {"password", decoded(login.substr(login.find(':') + 1))},
+          {"host", std::string(server.substr(0, server.find(':')))},
+          {"port", std::string(server.substr(server.find(':') + 1))},
+          {"database", std::string(rest.substr(slash + 1))},
+          {"encrypt", "no"},
+          {"driver", driver}};
+}
+
+inline DriverCase mssql_case(const char* name, DriverConfig (*config)(const std::string& url)) {
+  DriverCase row;
+  row.name = name;
+  row.type = "mssql";
+  row.variable = "CENOTE_TEST_MSSQL";
+  row.config = config;
+  row.double_type = "float";
+  row.text_type = "nvarchar(max)";
+  row.binary_type = "varbinary(max)";
+  row.series = "select value from generate_series(1, %)";
+  row.endless = "select count_big(*) from generate_series(1, 100000000000)";
+  row.has_savepoint_release = false;
+  return row;
+}
+
 inline std::vector<DriverCase> driver_cases() {
   std::vector<DriverCase> cases;
   {
@@ -57,6 +100,10 @@ inline std::vector<DriverCase> driver_cases() {
     row.binary_type = "bytea";
     cases.push_back(row);
   }
+  cases.push_back(mssql_case(
+      "mssql_microsoft", [](const std::string& url) { return mssql_config(url, "microsoft"); }));
+  cases.push_back(mssql_case("mssql_freetds",
+                             [](const std::string& url) { return mssql_config(url, "freetds"); }));
   return cases;
 }
 
