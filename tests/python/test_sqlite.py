@@ -6,8 +6,6 @@ import asyncio
 import datetime
 import decimal
 import pathlib
-import signal
-import threading
 import uuid
 
 import cenote
@@ -113,25 +111,6 @@ def test_an_error_says_what_it_is(pool: cenote.Pool) -> None:
 def test_any_arrow_object_is_inserted(pool: cenote.Pool) -> None:
     assert pool.ingest("item", pyarrow.table({"id": [1, 2], "name": ["a", None]})) == 2
     assert pool.query("select * from item order by id").rows() == [(1, "a"), (2, None)]
-
-
-def test_control_c_cancels_and_the_pool_is_healthy(pool: cenote.Pool) -> None:
-    running = threading.Event()
-
-    def interrupt() -> None:
-        running.wait()
-        while pool.status()["active_connections"] == 0:
-            pass
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    running.set()
-    with pytest.raises(KeyboardInterrupt):
-        pool.query(ENDLESS)
-    thread.join()
-    assert pool.query("select 1").rows() == [(1,)]
-    assert pool.status()["active_connections"] == 0
 
 
 async def test_the_original_contract(database: str) -> None:
