@@ -34,7 +34,7 @@ from ._errors import (
 from ._errors import (
     ConnectionError as ConnectionError,  # the original's name; it derives from the builtin
 )
-from ._frame import Frame
+from ._frame import Frame, MonthDayNano
 from ._manager import DatabasePool, DeploymentMode, SyncView, create_pool
 from ._manager import open_managers as _open_managers
 from ._pool import Pool, connect
@@ -61,6 +61,7 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "MonthDayNano",
     "NotSupportedError",
     "OperationalError",
     "Pool",

@@ -2,12 +2,17 @@
 // do.
 #include "frame.h"
 
+#include <algorithm>
+
+#include <arrow/array.h>
 #include <arrow/c/abi.h>
 #include <arrow/c/bridge.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "error.h"
+#include "frame/print.h"
+#include "frame/text.h"
 
 namespace cenote::python {
 namespace {
@@ -39,6 +44,29 @@ Struct* pointer_of(const nb::object& capsule, const char* name) {
   auto* const held = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), name));
   if (held == nullptr) throw nb::python_error();
   return held;
+}
+
+// The first rows and columns as text, null as None; of a long cell only about `limit` bytes.
+nb::list head(const Frame& frame, int64_t rows, int columns, size_t limit) {
+  const auto part = frame.table->Slice(0, rows);
+  nb::list lines;
+  for (int64_t row = 0; row < part->num_rows(); ++row) lines.append(nb::list());
+  for (int column = 0; column < std::min(columns, part->num_columns()); ++column) {
+    int64_t line = 0;
+    for (const auto& chunk : part->column(column)->chunks()) {
+      for (int64_t row = 0; row < chunk->length(); ++row, ++line) {
+        nb::object cell = nb::none();
+        if (!chunk->IsNull(row)) {
+          std::string text;
+          append_text(*part->field(column), *chunk, row, &text, limit);
+          cell = nb::steal(
+              PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+        }
+        nb::cast<nb::list>(lines[static_cast<size_t>(line)]).append(cell);
+      }
+    }
+  }
+  return lines;
 }
 
 }  // namespace
@@ -88,6 +116,13 @@ void bind_frame(nb::module_& module) {
            })
       .def("rows", [](const Frame& frame, int64_t offset,
                       int64_t count) { return rows_of(*frame.table, offset, count); })
+      .def("head", head)
+      .def("print",
+           [](const Frame& frame, int64_t rows, size_t width, size_t cell) {
+             const std::string text = print_table(*frame.table, {rows, width, cell});
+             return nb::steal(PyUnicode_DecodeUTF8(
+                 text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+           })
       .def("stream",
            [](const Frame& frame) {
              return stream_capsule(std::make_shared<arrow::TableBatchReader>(frame.table));

@@ -144,9 +144,7 @@ def test_postgresql_types_come_out_exact(run: Run, postgresql: str) -> None:
         }
     ]
     text = run("query", "--url", postgresql, "-o", "csv", sql).stdout.decode().splitlines()[1]
-    assert text == (
-        '0.00000001,00ff,NaN,P1M2DT3.5S,0f8fad5b-d9cb-469f-a165-70867728950e,2025-06-01 10:00:00Z,,true'
-    )
+    assert text == ("0.00000001,00ff,NaN,P1M2DT3.5S,0f8fad5b-d9cb-469f-a165-70867728950e,2025-06-01 10:00:00Z,,true")
 
 
 @pytest.mark.parametrize("shape", ["csv", "json", "arrow", "parquet", "table"])

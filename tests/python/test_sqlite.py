@@ -27,27 +27,6 @@ def database(tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "shop.db")
 
 
-def test_a_frame_goes_to_every_library(pool: cenote.Pool) -> None:
-    frame = pool.query("select 1 as a, 'x' as b union all select 2, null")
-    assert frame.shape == (2, 2)
-    assert frame.columns == ["a", "b"]
-    assert frame.rows() == [(1, "x"), (2, None)] == list(frame)
-    assert pyarrow.table(frame).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
-    assert frame.to_polars().shape == (2, 2)
-    assert frame.to_pandas()["a"].tolist() == [1, 2]
-    assert pyarrow.table(frame).num_rows == 2  # a second time
-    assert pyarrow.schema(frame).names == ["a", "b"]
-
-
-def test_a_preview_is_bounded_and_escaped(pool: cenote.Pool) -> None:
-    frame = pool.query(
-        "with recursive n(i) as (select 1 union all select i + 1 from n limit 500) select i, '<b>' from n"
-    )
-    assert len(repr(frame).splitlines()) < 20
-    assert "500 rows" in repr(frame)
-    assert "<b>" not in frame._repr_html_()
-
-
 @pytest.mark.parametrize("params", [(7, "x"), [7, "x"], {"a": 7, "b": "x"}])
 def test_positions_and_names_bind(pool: cenote.Pool, params) -> None:
     sql = "select :a, :b" if isinstance(params, dict) else "select ?, ?"
