@@ -77,8 +77,17 @@ ScalarPtr integer_from(nb::handle value) {
   return std::make_shared<arrow::Int64Scalar>(number);
 }
 
+// pandas.NaT is a datetime that is not equal to itself. (PyObject_RichCompareBool would say it is.)
+bool is_not_a_time(nb::handle value) {
+  const nb::object same = nb::steal(PyObject_RichCompare(value.ptr(), value.ptr(), Py_EQ));
+  if (!same.is_valid()) throw nb::python_error();
+  return !nb::cast<bool>(same);
+}
+
 ScalarPtr timestamp_from(nb::handle value) {
-  if (!value.equal(value)) return std::make_shared<arrow::NullScalar>();  // pandas.NaT
+  const bool plain =
+      Py_TYPE(value.ptr()) == reinterpret_cast<PyTypeObject*>(types().datetime.ptr());
+  if (!plain && is_not_a_time(value)) return std::make_shared<arrow::NullScalar>();
   const bool naive = value.attr("tzinfo").is_none();
   const nb::object since = value - (naive ? types().epoch : types().epoch_utc);
   return std::make_shared<arrow::TimestampScalar>(
@@ -86,6 +95,10 @@ ScalarPtr timestamp_from(nb::handle value) {
 }
 
 ScalarPtr time_from(nb::handle value) {
+  if (!value.attr("tzinfo").is_none()) {
+    refuse(
+        "a time with a time zone has no database type: pass a datetime, or the text with a cast");
+  }
   const auto field = [&](const char* name) { return nb::cast<int64_t>(value.attr(name)); };
   const int64_t seconds = (field("hour") * 60 + field("minute")) * 60 + field("second");
   return std::make_shared<arrow::Time64Scalar>(seconds * 1'000'000 + field("microsecond"),
