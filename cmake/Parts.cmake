@@ -23,6 +23,12 @@ if(CENOTE_SANITIZE)
   target_link_options(cenote_flags INTERFACE -fsanitize=${CENOTE_SANITIZE})
 endif()
 
+# libFuzzer learns from what it sees of the code under test, not of the fuzzer alone.
+if(CENOTE_BUILD_FUZZERS)
+  target_compile_options(cenote_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(cenote_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # Linking dominates an incremental build; mold and lld are used where they are there.
 find_program(CENOTE_MOLD mold)
 if(CENOTE_MOLD AND NOT CENOTE_SANITIZE)
@@ -41,6 +47,9 @@ function(cenote_part name)
   set_target_properties(cenote_${name} PROPERTIES EXPORT_NAME ${name})
 endfunction()
 
+# All that ThreadSanitizer has to run.
+add_custom_target(race_tests)
+
 # cenote_test(<name> SOURCES … [LIBS part-or-library…] [LABELS …] [TIMEOUT seconds])
 # The suffix of the name tells its need: _test nothing, _dbtest a server, _race ThreadSanitizer.
 function(cenote_test name)
@@ -49,6 +58,10 @@ function(cenote_test name)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  if(name MATCHES "_race$")
+    list(APPEND arg_LABELS race)
+    add_dependencies(race_tests ${name})
+  endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
@@ -63,6 +76,7 @@ function(cenote_fuzzer name)
   endif()
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags)
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)

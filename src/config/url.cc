@@ -38,9 +38,11 @@ Result<std::string> decoded(std::string_view text) {
   return out;
 }
 
-// user:password@host:port/database into the keys.
+// user:password@host:port/database into the keys. No message quotes any of it: it may be a part of
+// a password that was not encoded.
 Status read_authority(std::string_view rest, DriverConfig* keys) {
-  const size_t slash = rest.find('/');
+  const size_t last_at = rest.rfind('@');  // a password may hold '/' and '@'
+  const size_t slash = rest.find('/', last_at == std::string_view::npos ? 0 : last_at);
   std::string_view authority = rest.substr(0, slash);
   if (slash != std::string_view::npos && slash + 1 < rest.size()) {
     ARROW_ASSIGN_OR_RAISE((*keys)["database"], decoded(rest.substr(slash + 1)));
@@ -69,7 +71,15 @@ Status read_authority(std::string_view rest, DriverConfig* keys) {
     }
     host = host.substr(name.size());
   }
-  if (host.starts_with(':')) (*keys)["port"] = host.substr(1);
+  if (!host.empty() && !host.starts_with(':'))
+    return bad("the URL has something between its host's ']' and the port");
+  if (!host.starts_with(':')) return Status::OK();
+  const std::string_view port = host.substr(1);
+  if (port.find_first_not_of("0123456789") != std::string_view::npos)
+    return bad(
+        "the URL's port is not a number; if it belongs to a password, write its special "
+        "characters as %XX");
+  if (!port.empty()) (*keys)["port"] = port;
   return Status::OK();
 }
 
@@ -127,14 +137,17 @@ Result<PoolConfig> pool_from_url(std::string_view url, std::string_view pool_id)
     ARROW_ASSIGN_OR_RAISE(keys["database"], decoded(rest));
   } else {
     if (!rest.starts_with("//")) return bad("the URL must begin with " + type + "://host");
+    if (query.find('@') != std::string_view::npos)
+      return bad(
+          "the URL has an '@' after its '?'; write the special characters of a password as %XX "
+          "(%3F for '?'), and %40 for the '@' of an option");
     ARROW_RETURN_NOT_OK(read_authority(rest.substr(2), &keys));
   }
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query = query.substr(std::min(query.size(), pair.size() + 1));
     const size_t equals = pair.find('=');
-    if (equals == std::string_view::npos)
-      return bad("the URL's '" + std::string(pair) + "' has no '='");
+    if (equals == std::string_view::npos) return bad("the URL's query has a part without '='");
     ARROW_ASSIGN_OR_RAISE(const std::string key, decoded(pair.substr(0, equals)));
     ARROW_ASSIGN_OR_RAISE(keys[key], decoded(pair.substr(equals + 1)));
   }

@@ -29,6 +29,19 @@ TEST(Placeholders, question_marks_become_the_databases_own) {
   EXPECT_EQ(bound("select ?, ?", Params::of(1, 2), kPlain), "select ?, ? [01]");
 }
 
+TEST(Placeholders, a_number_stays_apart_from_its_neighbours) {
+  EXPECT_EQ(bound("select 1 limit?", Params::of(1), kPostgres), "select 1 limit $1 [0]");
+  EXPECT_EQ(bound("where a=?and b=?or 1", Params::of(1, 2), kPostgres),
+            "where a=$1 and b=$2 or 1 [01]");
+  // Not the eleventh parameter.
+  EXPECT_EQ(bound("select ?1", Params::of(1), kPostgres), "select $1 1 [0]");
+}
+
+TEST(Placeholders, a_nul_byte_is_refused) {
+  const auto refused = bind_placeholders(std::string_view("select 1\0; drop", 15), {}, kPlain);
+  EXPECT_EQ(error_kind(refused.status()), ErrorKind::kProgramming);
+}
+
 TEST(Placeholders, strings_identifiers_and_comments_are_left_alone) {
   EXPECT_EQ(bound("select '?''?', \"a?\", ? -- ?\n/* ? /* ? */ ? */", Params::of(1), kPostgres),
             "select '?''?', \"a?\", $1 -- ?\n/* ? /* ? */ ? */ [0]");

@@ -34,7 +34,8 @@ class ColumnBuilder {
   Status put(std::string_view value) {
     const auto size = static_cast<int64_t>(value.size());
     if (end_ + size > data_room_) ARROW_RETURN_NOT_OK(reserve_data(size));
-    std::memcpy(data_ + end_, value.data(), value.size());
+    // An empty value, or no data yet, may be a null pointer, which memcpy must not get.
+    if (size > 0) std::memcpy(data_ + end_, value.data(), value.size());
     end_ += size;
     store(static_cast<int32_t>(end_), ++rows_);
     return Status::OK();
