@@ -14,10 +14,11 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / "build" / "venv" / "bin" / "python"
-# Of a failed run, what stands before the summary of GoogleTest's cases.
-CASES = re.compile(r"\[==========\] (\d+) tests? from")
+# What GoogleTest prints: first how many cases there are, at the end how many went how.
+CASES = re.compile(r"\[==========\] Running (\d+) tests? from")
 PASSED = re.compile(r"\[  PASSED  \] (\d+) tests?")
-SKIPPED = re.compile(r"\[  SKIPPED \] (\d+) tests?")
+SKIPPED = re.compile(r"\[  SKIPPED \] (\d+) tests?, listed below")
+OK = re.compile(r"^\[       OK \]", re.MULTILINE)
 
 
 class Counts:
@@ -39,6 +40,18 @@ class Counts:
 def number(pattern: re.Pattern[str], text: str) -> int:
     found = pattern.search(text)
     return int(found.group(1)) if found else 0
+
+
+def program(ran: bool, output: str) -> Counts:
+    """The cases of one C++ program; one for a program that is no GoogleTest."""
+    cases, skipped = number(CASES, output), number(SKIPPED, output)
+    # A program that crashed has no summary: the cases that it did not get to have failed.
+    passed = number(PASSED, output) if PASSED.search(output) else len(OK.findall(output))
+    if not cases:
+        return Counts(passed=int(ran), failed=int(not ran))
+    if ran:
+        return Counts(passed=passed, skipped=skipped)
+    return Counts(passed=passed, failed=max(cases - passed - skipped, 1), skipped=skipped)
 
 
 def ctest(preset: str, *options: str) -> Counts:
@@ -66,14 +79,7 @@ def ctest(preset: str, *options: str) -> Counts:
     if not report.exists():
         return Counts(failed=1)
     for case in ElementTree.parse(report).getroot().iter("testcase"):
-        output = case.findtext("system-out") or ""
-        cases, passed, skipped = number(CASES, output), number(PASSED, output), number(SKIPPED, output)
-        if case.get("status") == "run":
-            # GoogleTest counts a skipped case as passed too.
-            counts += Counts(passed=max(passed - skipped, 0) if cases else 1, skipped=skipped)
-        else:
-            # A crashed program counts as one failure at least.
-            counts += Counts(passed=max(passed - skipped, 0), failed=max(cases - passed, 1), skipped=skipped)
+        counts += program(case.get("status") == "run", case.findtext("system-out") or "")
     return counts
 
 
@@ -95,12 +101,11 @@ def pytest(*folders: str) -> Counts:
 
 def main() -> int:
     counts = ctest("release")
-    counts += pytest("tests/tools", "tests/cli", "tests/python")
-    print(counts, flush=True)
+    counts += pytest("tests/tools", "tests/cli", "tests/python", "tests/faults")
     if counts.passed == 0:
-        print("no test passed: was anything built? try 'make build'", file=sys.stderr)
-        return 1
-    return 1 if counts.failed else 0
+        print("no test passed: was anything built? try 'make build'", file=sys.stderr, flush=True)
+    print(counts, flush=True)
+    return 1 if counts.failed or counts.passed == 0 else 0
 
 
 if __name__ == "__main__":
