@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,11 @@ struct DriverCase {
   std::string double_type = "double precision";
   std::string text_type = "text";
   std::string binary_type = "blob";
+  std::string bool_type = "boolean";
+  std::string date_type = "date";
+  std::string time_type = "time";
+  std::string timestamp_type = "timestamp";
+  std::string decimal_type = "decimal(20, 4)";
   // One row, one column of numbers from 1 to n; `%` stands for n.
   std::string series =
       "with recursive series(i) as (select 1 union all select i + 1 from series where i < %) "
@@ -34,6 +40,14 @@ struct DriverCase {
   std::string endless =
       "with recursive series(i) as (select 1 union all select i + 1 from series where i < "
       "100000000000) select count(*) from series";
+  int64_t long_series = 1'000'000;  // more rows than any buffer on the way holds
+  // What happens where databases differ.
+  std::optional<ErrorKind> division_by_zero = ErrorKind::kData;  // none: it gives null
+  bool refuses_several_statements = true;
+  bool has_constraints = true;  // keys, NOT NULL and foreign keys are enforced
+  bool error_aborts_transaction =
+      true;  // only a rollback helps then, to a savepoint if there is one
+  bool has_read_only_transactions = true;
   bool ddl_in_transaction = true;
   bool has_savepoint_release = true;
 };
@@ -89,6 +103,9 @@ inline std::vector<DriverCase> driver_cases() {
     row.type = "sqlite";
     row.variable = nullptr;
     row.config = [](const std::string&) -> DriverConfig { return {{"database", ":memory:"}}; };
+    row.division_by_zero = std::nullopt;
+    row.error_aborts_transaction = false;
+    row.decimal_type = "text";  // it has no decimals
     cases.push_back(row);
   }
   {

@@ -72,5 +72,85 @@ TEST_P(Parameters, too_few_and_too_many_are_refused_before_anything_is_done) {
   EXPECT_EQ(value("select count(*) from cenote_params"), "0");
 }
 
+TEST_P(Parameters, a_name_that_the_statement_does_not_have_is_refused_by_name) {
+  Params params;
+  params.add("a", Params::scalar(1)).add("nobody", Params::scalar(2));
+  const auto refused = execute("insert into cenote_params (a) values (:a)", params);
+  EXPECT_EQ(error_kind(refused.status()), ErrorKind::kInterface) << refused.status();
+  EXPECT_NE(refused.status().message().find("nobody"), std::string::npos) << refused.status();
+  EXPECT_EQ(value("select count(*) from cenote_params"), "0");
+}
+
+TEST_P(Parameters, a_placeholder_without_a_value_is_an_error) {
+  Params params;
+  params.add("a", Params::scalar(1));
+  EXPECT_FALSE(execute("insert into cenote_params (a, b) values (:a, :b)", params).ok());
+  EXPECT_FALSE(execute("insert into cenote_params (a) values (?)").ok());
+  EXPECT_FALSE(execute("insert into cenote_params (a) values ($3)", Params::of(1, 2)).ok());
+  EXPECT_EQ(value("select count(*) from cenote_params"), "0");
+}
+
+TEST_P(Parameters, one_name_may_stand_in_many_places) {
+  Params params;
+  params.add("x", Params::scalar(3)).add("y", Params::scalar("t"));
+  ASSERT_TRUE(execute("insert into cenote_params values (:x, :x, :y, null)", params).ok());
+  EXPECT_EQ(value("select count(*) from cenote_params where a = @x and b = @x and c = @y", params),
+            "1");
+  EXPECT_EQ(value("select count(*) from cenote_params where a = $1 and b = $1 and c = $2",
+                  Params::of(3, "t")),
+            "1");
+}
+
+TEST_P(Parameters, a_placeholder_may_touch_what_stands_around_it) {
+  ASSERT_TRUE(execute("insert into cenote_params (a)values(?)", Params::of(5)).ok());
+  EXPECT_EQ(value("select count(*) from cenote_params where a=?and a=?", Params::of(5, 5)), "1");
+}
+
+TEST_P(Parameters, every_type_goes_in_and_comes_back) {
+  const DriverCase& words = GetParam();
+  const std::pair<std::string, std::shared_ptr<arrow::Scalar>> kValues[] = {
+      {words.bool_type, std::make_shared<arrow::BooleanScalar>(true)},
+      {words.int64_type, std::make_shared<arrow::Int64Scalar>(INT64_MIN)},
+      {words.double_type, std::make_shared<arrow::DoubleScalar>(-1.7976931348623157e308)},
+      {words.double_type, std::make_shared<arrow::DoubleScalar>(0.1)},
+      {words.text_type, std::make_shared<arrow::StringScalar>("naïve 名前 𝄞 '\"\\ \n\t")},
+      {words.text_type, std::make_shared<arrow::StringScalar>("")},
+      {words.date_type, std::make_shared<arrow::Date32Scalar>(-719162)},  // 0001-01-01
+      {words.date_type, std::make_shared<arrow::Date32Scalar>(2932896)},  // 9999-12-31
+      {words.time_type,
+       std::make_shared<arrow::Time64Scalar>(86'399'999'999, arrow::TimeUnit::MICRO)},
+      {words.timestamp_type,
+       std::make_shared<arrow::TimestampScalar>(-1, arrow::timestamp(arrow::TimeUnit::MICRO))},
+      {words.timestamp_type,
+       std::make_shared<arrow::TimestampScalar>(253'402'300'799'999'999,
+                                                arrow::timestamp(arrow::TimeUnit::MICRO))},
+  };
+  for (const auto& [type, in] : kValues) {
+    make_table("cenote_typed", "v " + type);
+    Params params;
+    params.values.push_back(in);
+    const auto done = execute("insert into cenote_typed values (?)", params);
+    ASSERT_TRUE(done.ok()) << type << ": " << done.status();
+    const auto got = table("select v from cenote_typed");
+    ASSERT_TRUE(got.ok()) << type << ": " << got.status();
+    const auto out = (*got)->column(0)->GetScalar(0).ValueOrDie();
+    const auto cast = out->CastTo(in->type);
+    EXPECT_TRUE(cast.ok() && (*cast)->Equals(*in))
+        << type << ": " << in->ToString() << " came back as " << out->ToString();
+    drop_table("cenote_typed");
+  }
+}
+
+TEST_P(Parameters, a_decimal_keeps_every_digit) {
+  make_table("cenote_typed", "v " + GetParam().decimal_type);
+  Params params;
+  params.values.push_back(std::make_shared<arrow::Decimal128Scalar>(
+      arrow::Decimal128("1234567890123456.7890"), arrow::decimal128(20, 4)));
+  const auto done = execute("insert into cenote_typed values (?)", params);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(value("select v from cenote_typed"), "1234567890123456.7890");
+  drop_table("cenote_typed");
+}
+
 }  // namespace
 }  // namespace cenote

@@ -1,4 +1,6 @@
 // Every driver: results, their types, nulls and shapes.
+#include <algorithm>
+
 #include <arrow/api.h>
 
 #include "driver/drivers.h"
@@ -86,6 +88,75 @@ TEST_P(Values, the_limits_of_integers_survive) {
   ASSERT_TRUE(execute("update cenote_limits set a = ?", Params::of(INT64_MIN)).ok());
   EXPECT_EQ(value("select a from cenote_limits"), "-9223372036854775808");
   drop_table("cenote_limits");
+}
+
+TEST_P(Values, names_of_any_characters_come_as_they_are) {
+  const auto got = table("select 1 as \"naïve \"\"名\"\" 𝄞\", 2 as \"select\", 3 as \" \"");
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ((*got)->field(0)->name(), "naïve \"名\" 𝄞");
+  EXPECT_EQ((*got)->field(1)->name(), "select");
+  EXPECT_EQ((*got)->field(2)->name(), " ");
+}
+
+TEST_P(Values, a_statement_of_a_megabyte_runs) {
+  EXPECT_EQ(value("select 1 /* " + std::string(1'000'000, 'x') + " */"), "1");
+  const std::string text(1'000'000, 'y');
+  EXPECT_EQ(value("select '" + text + "'"), text);
+}
+
+TEST_P(Values, many_columns_keep_their_order) {
+  std::string sql = "select 0 as c0";
+  for (int i = 1; i < 500; ++i) {
+    sql += ", ";
+    sql += std::to_string(i) + " as c" + std::to_string(i);
+  }
+  const auto got = table(sql);
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ((*got)->num_columns(), 500);
+  for (const int i : {1, 250, 499}) {
+    EXPECT_EQ((*got)->field(i)->name(), "c" + std::to_string(i));
+    EXPECT_EQ((*(*got)->column(i)->GetScalar(0))->ToString(), std::to_string(i));
+  }
+}
+
+TEST_P(Values, a_batch_ends_at_its_bytes_too) {
+  const std::string text(1000, 'z');
+  auto reader =
+      connection_->query(context(), "select i, '" + text + "' as s from (" + series(200) + ") as n",
+                         {}, {.rows = 1000, .bytes = 20'000});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  int64_t rows = 0;
+  int64_t most = 0;
+  for (;;) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ASSERT_TRUE((*reader)->ReadNext(&batch).ok());
+    if (!batch) break;
+    rows += batch->num_rows();
+    most = std::max(most, batch->num_rows());
+  }
+  EXPECT_EQ(rows, 200);
+  EXPECT_LE(most, 40);
+}
+
+TEST_P(Values, one_reader_at_a_time_uses_a_connection) {
+  auto reader = connection_->query(context(), series(1000), {}, {.rows = 10});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ(error_kind(connection_->query(context(), "select 1", {}, {}).status()),
+            ErrorKind::kInterface);
+  EXPECT_EQ(error_kind(execute("select 1").status()), ErrorKind::kInterface);
+  const auto rest = (*reader)->ToTable();
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ((*rest)->num_rows(), 1000);
+  EXPECT_EQ(value("select 1"), "1");
+}
+
+TEST_P(Values, affected_rows_are_counted) {
+  make_table("cenote_affected", "a " + GetParam().int64_type);
+  EXPECT_EQ(execute("insert into cenote_affected values (1), (2), (3)").ValueOr(-2), 3);
+  EXPECT_EQ(execute("update cenote_affected set a = a + 1 where a > 1").ValueOr(-2), 2);
+  EXPECT_EQ(execute("delete from cenote_affected where a > 100").ValueOr(-2), 0);
+  EXPECT_EQ(execute("delete from cenote_affected").ValueOr(-2), 3);
+  drop_table("cenote_affected");
 }
 
 }  // namespace
