@@ -63,7 +63,9 @@ enum class Role : uint8_t { kUnknown, kPrimary, kReplica };
 // Most rows and about the most bytes of one RecordBatch of a result. A batch ends at whichever
 // comes first.
 struct BatchLimits {
-  int64_t rows = 65'536;
+  // A little below 2^16: buffers of 2^k bytes, aligned, fall into an allocator's next class, a
+  // quarter larger (mimalloc; a table of 110 MB took 146 MB of memory, and takes 121).
+  int64_t rows = 65'000;
   int64_t bytes = int64_t{16} << 20;
   // The caller takes the whole result anyway: a driver may look at every row before it tells the
   // schema (SQLite, whose values have types of their own).
