@@ -88,9 +88,10 @@ Status bind_duration(sqlite3_stmt* statement, int index, const arrow::DurationSc
   return bind_int(statement, index, units <= 1'000'000 ? micros : value.value / 1000);
 }
 
-Status bind_timestamp(sqlite3_stmt* statement, int index, const arrow::TimestampScalar& value) {
-  const auto& type = static_cast<const arrow::TimestampType&>(*value.type);
-  std::string text = format_timestamp(value.value, per_second(type.unit()));
+Status bind_timestamp(sqlite3_stmt* statement, int index, int64_t value,
+                      const arrow::DataType& of_type) {
+  const auto& type = static_cast<const arrow::TimestampType&>(of_type);
+  std::string text = format_timestamp(value, per_second(type.unit()));
   if (!type.timezone().empty()) text += "+00:00";  // Arrow keeps such instants in UTC
   return bind_made_text(statement, index, text);
 }
@@ -157,7 +158,7 @@ Status bind_scalar(sqlite3_stmt* statement, int index, const arrow::Scalar& valu
           format_time(value_of<arrow::Time64Scalar>(value),
                       per_second(static_cast<const arrow::TimeType&>(*value.type).unit())));
     case arrow::Type::TIMESTAMP:
-      return bind_timestamp(statement, index, static_cast<const arrow::TimestampScalar&>(value));
+      return bind_timestamp(statement, index, value_of<arrow::TimestampScalar>(value), *value.type);
     case arrow::Type::DURATION:
       return bind_duration(statement, index, static_cast<const arrow::DurationScalar&>(value));
     case arrow::Type::DECIMAL32:
@@ -199,6 +200,16 @@ Status bind_cell(sqlite3_stmt* statement, int index, const arrow::Array& column,
     case arrow::Type::DOUBLE:
       return check(sqlite3_bind_double(statement, index,
                                        static_cast<const arrow::DoubleArray&>(column).Value(row)));
+    case arrow::Type::BOOL:
+      return bind_int(statement, index,
+                      static_cast<const arrow::BooleanArray&>(column).Value(row) ? 1 : 0);
+    case arrow::Type::DATE32:
+      return bind_made_text(statement, index,
+                            format_date(static_cast<const arrow::Date32Array&>(column).Value(row)));
+    case arrow::Type::TIMESTAMP:
+      return bind_timestamp(statement, index,
+                            static_cast<const arrow::TimestampArray&>(column).Value(row),
+                            *column.type());
     case arrow::Type::STRING:
       return bind_text(statement, index,
                        static_cast<const arrow::StringArray&>(column).GetView(row));

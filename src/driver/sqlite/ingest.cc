@@ -114,9 +114,11 @@ Result<int64_t> insert_all(Session& session, const IngestTarget& target,
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(rows.ReadNext(&batch));
     if (!batch) return count;
+    const arrow::ArrayVector columns = batch->columns();
     for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      for (int i = 0; i < batch->num_columns(); ++i) {
-        ARROW_RETURN_NOT_OK(bind_cell(statement.get(), i + 1, *batch->column(i), row));
+      int index = 0;
+      for (const auto& column : columns) {
+        ARROW_RETURN_NOT_OK(bind_cell(statement.get(), ++index, *column, row));
       }
       ARROW_RETURN_NOT_OK(session.step(statement.get()));
       sqlite3_reset(statement.get());

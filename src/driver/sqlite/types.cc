@@ -5,7 +5,6 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 
 #include <arrow/type.h>
@@ -18,6 +17,21 @@ namespace {
 
 constexpr int64_t kMicros = 1'000'000;
 constexpr int64_t kSecondsPerDay = 86'400;
+
+// As printf's %0*lld, which costs ten times as much.
+void append_number(std::string* out, int64_t value, int width) {
+  if (value < 0) {
+    *out += '-';
+    --width;
+  }
+  std::array<char, 20> digits{};
+  const auto [end, error] =
+      std::to_chars(digits.data(), digits.data() + digits.size(),
+                    value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value));
+  const std::string_view text(digits.data(), static_cast<size_t>(end - digits.data()));
+  for (auto missing = width - static_cast<int>(text.size()); missing > 0; --missing) *out += '0';
+  *out += text;
+}
 
 // Two digits at `at`, at most `most`; -1 if they are none.
 int two_digits(std::string_view text, size_t at, int most) {
@@ -170,19 +184,24 @@ std::optional<int64_t> parse_timestamp(std::string_view text) {
 
 std::string format_date(int64_t days) {
   const Civil date = civil_of(days);
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%04lld-%02d-%02d", static_cast<long long>(date.year),
-                date.month, date.day);
-  return text.data();
+  std::string out;
+  append_number(&out, date.year, 4);
+  out += '-';
+  append_number(&out, date.month, 2);
+  out += '-';
+  append_number(&out, date.day, 2);
+  return out;
 }
 
 std::string format_time(int64_t units, int64_t per_second) {
   const int64_t seconds = units / per_second;
   int64_t fraction = units % per_second;
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%02d:%02d:%02d", static_cast<int>(seconds / 3600),
-                static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60));
-  std::string out = text.data();
+  std::string out;
+  append_number(&out, seconds / 3600, 2);
+  out += ':';
+  append_number(&out, seconds / 60 % 60, 2);
+  out += ':';
+  append_number(&out, seconds % 60, 2);
   if (fraction == 0) return out;
   // Three, six or nine digits.
   int width = per_second == 1000 ? 3 : per_second == kMicros ? 6 : 9;
@@ -190,8 +209,9 @@ std::string format_time(int64_t units, int64_t per_second) {
     fraction /= 1000;
     width -= 3;
   }
-  std::snprintf(text.data(), text.size(), ".%0*lld", width, static_cast<long long>(fraction));
-  return out + text.data();
+  out += '.';
+  append_number(&out, fraction, width);
+  return out;
 }
 
 std::string format_timestamp(int64_t units, int64_t per_second) {
