@@ -4,7 +4,6 @@
 #include <array>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include <yaml-cpp/yaml.h>
@@ -12,7 +11,6 @@
 #include "cenote/config.h"
 
 #include "config/schema.h"
-#include "config/value.h"
 
 namespace cenote {
 namespace {
@@ -24,6 +22,30 @@ std::string place(const std::string& name, const YAML::Mark& mark) {
   return name + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
 }
 
+// yaml-cpp complains of something else than the tab that caused it.
+std::string hint_of_tab(std::string_view yaml, const YAML::Mark& mark) {
+  if (mark.is_null()) return "";
+  for (int line = 0; line < mark.line; ++line) {
+    yaml.remove_prefix(std::min(yaml.find('\n'), yaml.size() - 1) + 1);
+  }
+  const std::string_view indent = yaml.substr(0, yaml.find_first_not_of(" \t"));
+  const bool tab = indent.find('\t') != std::string_view::npos;
+  return tab ? "; the line begins with a tab, and YAML indents with spaces" : "";
+}
+
+// Keys of a file are shown, but not pages of them.
+std::string shortened(const std::string& text) {
+  constexpr size_t kMost = 80;
+  return text.size() <= kMost ? text : text.substr(0, kMost) + "…";
+}
+
+// A value, and how messages may call it: what came from a reference may be a secret.
+struct Value {
+  std::string text;
+  std::string shown;
+  bool quotable = true;
+};
+
 // Reads one file; each method names the place in its errors.
 class Reader {
  public:
@@ -33,31 +55,32 @@ class Reader {
     DeploymentConfig config;
     ARROW_RETURN_NOT_OK(check_map(root, "the file", {"deployment"}));
     const YAML::Node deployment = root["deployment"];
-    if (!deployment) return error(root, "", "key 'deployment' is missing at the top of the file");
-    ARROW_RETURN_NOT_OK(check_map(deployment, "deployment",
-                                  {"mode", "pools", "metrics", "failover", "node", "coordinator",
-                                   "discovery", "load_balancer", "partition"}));
+    if (!deployment) return error(root, "deployment", "is missing at the top of the file");
+    std::vector<std::string_view> known = {"mode", "pools"};
+    for (const Section& section : deployment_sections()) known.push_back(section.name);
+    ARROW_RETURN_NOT_OK(check_map(deployment, "deployment", known));
     ARROW_RETURN_NOT_OK(read_mode(deployment["mode"], &config.mode));
-    if (config.mode != DeploymentMode::kStandalone)
-      return config;  // the other modes read their own keys
-    for (const char* key : {"node", "coordinator", "discovery", "load_balancer", "partition"}) {
-      if (deployment[key]) {
-        return error(deployment[key], key, "belongs to another mode; remove it or set the mode");
-      }
+    for (const Section& section : deployment_sections()) {
+      ARROW_RETURN_NOT_OK(read_section(deployment[std::string(section.name)], section, &config));
     }
-    ARROW_RETURN_NOT_OK(read_failover(deployment["failover"]));
-    ARROW_RETURN_NOT_OK(read_metrics(deployment["metrics"], &config.metrics));
+    ARROW_RETURN_NOT_OK(check_failover(deployment["failover"]));
     ARROW_RETURN_NOT_OK(read_pools(deployment["pools"], &config.pools));
+    // Last, so that a file for a later version is checked as far as it can be.
+    if (config.mode != DeploymentMode::kStandalone) {
+      return error(deployment["mode"], "mode",
+                   "'" + std::string(to_string(config.mode)) +
+                       "' is not in this version; write standalone, the rest may stay");
+    }
     return config;
   }
 
  private:
   Status error(const YAML::Node& node, std::string_view key, const std::string& what) const {
-    const std::string subject = key.empty() ? "" : "key '" + std::string(key) + "': ";
+    const std::string subject = key.empty() ? "" : "key '" + shortened(std::string(key)) + "': ";
     return make_error(ErrorKind::kConfig, place(name_, node.Mark()) + ": " + subject + what);
   }
 
-  // A map whose keys are known and appear once.
+  // A map whose keys are words and appear once; with `known` given, only those.
   Status check_map(const YAML::Node& node, std::string_view what,
                    const std::vector<std::string_view>& known) const {
     if (!node.IsMap())
@@ -67,6 +90,10 @@ class Reader {
       if (!pair.first.IsScalar()) return error(pair.first, "", "a key must be a word");
       const std::string& key = pair.first.Scalar();
       if (!seen.insert(key).second) return error(pair.first, key, "is given twice");
+      if (key == "<<") {
+        return error(pair.first, key,
+                     "merging is not supported; a whole section may be an alias, as pool: *name");
+      }
       if (!known.empty() && std::find(known.begin(), known.end(), key) == known.end()) {
         return error(pair.first, key, "is unknown in " + std::string(what) + suggest(key, known));
       }
@@ -74,48 +101,79 @@ class Reader {
     return Status::OK();
   }
 
-  Result<std::string> scalar(const YAML::Node& node, std::string_view key) const {
+  Result<Value> scalar(const YAML::Node& node, std::string_view key) const {
     if (!node.IsScalar()) return error(node, key, "must be a single value");
-    Result<std::string> value = resolve_references(node.Scalar());
-    if (!value.ok()) return error(node, key, value.status().message());
-    return value;
+    const std::string& raw = node.Scalar();
+    Result<std::string> text = resolve_references(raw);
+    if (!text.ok()) return error(node, key, text.status().message());
+    if (text->find('\0') != std::string::npos) return error(node, key, "has a zero byte");
+    const bool quotable = !has_reference(raw);
+    return Value{std::move(*text),
+                 quotable ? "'" + shortened(raw) + "'" : "the value of " + shortened(raw),
+                 quotable};
+  }
+
+  template <typename Target>
+  Status read_key(const KeyRow<Target>& row, std::string_view key, const YAML::Node& node,
+                  Target* target) const {
+    if (row.rule.kind == ValueRule::Kind::kTexts) {
+      if (!node.IsSequence()) return error(node, key, "must be a list: [a, b]");
+      for (const YAML::Node& each : node) ARROW_RETURN_NOT_OK(scalar(each, key).status());
+      return Status::OK();
+    }
+    ARROW_ASSIGN_OR_RAISE(const Value value, scalar(node, key));
+    const Status status = check_value(row.rule, value.text, value.shown);
+    if (!status.ok()) return error(node, key, status.message());
+    if (row.store) row.store(*target, value.text);
+    return Status::OK();
+  }
+
+  template <typename Target>
+  Status read_keys(const YAML::Node& node, std::span<const KeyRow<Target>> rows,
+                   Target* target) const {
+    for (const KeyRow<Target>& row : rows) {
+      const YAML::Node value = node[std::string(row.name)];
+      if (value) ARROW_RETURN_NOT_OK(read_key(row, row.name, value, target));
+    }
+    return Status::OK();
+  }
+
+  Status read_section(const YAML::Node& node, const Section& section,
+                      DeploymentConfig* config) const {
+    if (!node) return Status::OK();
+    std::vector<std::string_view> known;
+    for (const DeploymentKey& row : section.keys) known.push_back(row.name);
+    for (const Section& inner : section.sections) known.push_back(inner.name);
+    ARROW_RETURN_NOT_OK(check_map(node, section.name, known));
+    ARROW_RETURN_NOT_OK(read_keys(node, section.keys, config));
+    for (const Section& inner : section.sections) {
+      ARROW_RETURN_NOT_OK(read_section(node[std::string(inner.name)], inner, config));
+    }
+    return Status::OK();
   }
 
   Status read_mode(const YAML::Node& node, DeploymentMode* mode) const {
     if (!node) return Status::OK();
-    ARROW_ASSIGN_OR_RAISE(const std::string text, scalar(node, "mode"));
+    ARROW_ASSIGN_OR_RAISE(const Value value, scalar(node, "mode"));
     for (const DeploymentMode each : {DeploymentMode::kStandalone, DeploymentMode::kCoordinated,
                                       DeploymentMode::kFullDistributed}) {
-      if (text == to_string(each)) {
+      if (value.text == to_string(each)) {
         *mode = each;
         return Status::OK();
       }
     }
     return error(node, "mode",
-                 "'" + text + "' is no mode; write standalone, coordinated or distributed");
+                 value.shown + " is no mode; write standalone, coordinated or distributed");
   }
 
-  Status read_failover(const YAML::Node& node) const {
+  // Of the deployment or of a pool; its keys have been checked.
+  Status check_failover(const YAML::Node& node) const {
     if (!node) return Status::OK();
-    ARROW_RETURN_NOT_OK(check_map(node, "failover", {"strategy"}));
-    ARROW_ASSIGN_OR_RAISE(const std::string strategy, scalar(node["strategy"], "strategy"));
-    if (strategy != "local_only") {
-      return error(node, "strategy",
-                   "standalone mode of this version knows local_only, not '" + strategy + "'");
-    }
-    return Status::OK();
-  }
-
-  Status read_metrics(const YAML::Node& node, MetricsOptions* metrics) const {
-    if (!node) return Status::OK();
-    ARROW_RETURN_NOT_OK(check_map(node, "metrics", {"export_interval"}));
-    if (const YAML::Node interval = node["export_interval"]) {
-      ARROW_ASSIGN_OR_RAISE(const std::string text, scalar(interval, "export_interval"));
-      const Result<Duration> value = parse_duration(text);
-      if (!value.ok()) return error(interval, "export_interval", value.status().message());
-      metrics->export_interval = *value;
-    }
-    return Status::OK();
+    if (!node["strategy"]) return error(node, "strategy", "is missing in failover");
+    ARROW_ASSIGN_OR_RAISE(const Value strategy, scalar(node["strategy"], "strategy"));
+    if (strategy.text == "local_only") return Status::OK();
+    return error(node["strategy"], "strategy",
+                 strategy.shown + " is not in this version; write local_only");
   }
 
   Status read_pools(const YAML::Node& node, std::vector<PoolConfig>* pools) const {
@@ -125,73 +183,74 @@ class Reader {
     for (const YAML::Node& each : node) {
       PoolConfig pool;
       ARROW_RETURN_NOT_OK(read_pool(each, &pool));
-      if (!ids.insert(pool.id).second)
-        return error(each, "id", "'" + pool.id + "' is given to two pools");
+      if (!ids.insert(pool.id).second) {
+        return error(each["id"], "id", "'" + shortened(pool.id) + "' is given to two pools");
+      }
       pools->push_back(std::move(pool));
     }
     return Status::OK();
   }
 
   Status read_pool(const YAML::Node& node, PoolConfig* pool) const {
-    ARROW_RETURN_NOT_OK(check_map(node, "a pool", {"id", "type", "config", "pool", "health"}));
+    ARROW_RETURN_NOT_OK(
+        check_map(node, "a pool", {"id", "type", "config", "pool", "health", "failover"}));
     for (const char* key : {"id", "type", "config"}) {
       if (!node[key]) return error(node, key, "is missing in this pool");
     }
-    ARROW_ASSIGN_OR_RAISE(pool->id, scalar(node["id"], "id"));
-    if (pool->id.empty()) return error(node["id"], "id", "must not be empty");
-    ARROW_ASSIGN_OR_RAISE(pool->type, scalar(node["type"], "type"));
+    ARROW_ASSIGN_OR_RAISE(const Value id, scalar(node["id"], "id"));
+    if (id.text.empty()) return error(node["id"], "id", "must not be empty");
+    pool->id = id.text;
+    ARROW_ASSIGN_OR_RAISE(const Value type, scalar(node["type"], "type"));
+    pool->type = type.text;
     const Result<const Driver*> driver = find_driver(pool->type);
-    if (!driver.ok()) return error(node["type"], "type", driver.status().message());
-    ARROW_RETURN_NOT_OK(read_section(node["pool"], "pool", pool_keys(), pool));
-    ARROW_RETURN_NOT_OK(read_section(node["health"], "health", health_keys(), pool));
+    if (!driver.ok()) {
+      return error(node["type"], "type",
+                   type.quotable ? driver.status().message() : type.shown + " is no database type");
+    }
+    DeploymentConfig unused;
+    ARROW_RETURN_NOT_OK(read_section(node["failover"], failover_section(), &unused));
+    ARROW_RETURN_NOT_OK(check_failover(node["failover"]));
+    // Before the sections, so that those win over the original's flat keys.
     ARROW_RETURN_NOT_OK(read_driver_config(node["config"], (*driver)->traits(), pool));
+    ARROW_RETURN_NOT_OK(read_part(node["pool"], "pool", pool_keys(), pool));
+    ARROW_RETURN_NOT_OK(read_part(node["health"], "health", health_keys(), pool));
     if (pool->pool.min_connections > pool->pool.max_connections) {
       return error(node, "min_connections", "is greater than max_connections");
     }
     return Status::OK();
   }
 
-  Status read_section(const YAML::Node& node, std::string_view what, std::span<const KeyRow> rows,
-                      PoolConfig* pool) const {
+  Status read_part(const YAML::Node& node, std::string_view what, std::span<const PoolKey> rows,
+                   PoolConfig* pool) const {
     if (!node) return Status::OK();
     std::vector<std::string_view> known;
-    for (const KeyRow& row : rows) known.push_back(row.name);
+    for (const PoolKey& row : rows) known.push_back(row.name);
     ARROW_RETURN_NOT_OK(check_map(node, what, known));
-    for (const auto& pair : node) {
-      ARROW_RETURN_NOT_OK(
-          set(*find_key(rows, pair.first.Scalar()), pair.first.Scalar(), pair.second, pool));
-    }
-    return Status::OK();
-  }
-
-  Status set(const KeyRow& row, const std::string& key, const YAML::Node& node,
-             PoolConfig* pool) const {
-    ARROW_ASSIGN_OR_RAISE(const std::string text, scalar(node, key));
-    const Status status = row.set(*pool, text);
-    return status.ok() ? status : error(node, key, status.message());
+    return read_keys(node, rows, pool);
   }
 
   Status read_driver_config(const YAML::Node& node, const DriverTraits& traits,
                             PoolConfig* pool) const {
     ARROW_RETURN_NOT_OK(check_map(node, "config", {}));
-    for (const auto& pair : node) {
-      const std::string& key = pair.first.Scalar();
-      const bool own = std::any_of(traits.options.begin(), traits.options.end(),
-                                   [&](const OptionSpec& spec) { return spec.name == key; });
-      const KeyRow* original = own ? nullptr : find_original(key);
-      if (original != nullptr) {
-        ARROW_RETURN_NOT_OK(set(*original, key, pair.second, pool));
-      } else if (own || !is_ignored_original(key)) {
-        ARROW_ASSIGN_OR_RAISE(pool->config[key], scalar(pair.second, key));
-        // One key at a time, so that the error has the key's own place.
-        const DriverConfig one{{key, pool->config[key]}};
-        const Status status = check_driver_config(traits, one);
-        if (!status.ok() && status.message().find("is missing") == std::string::npos) {
-          return error(pair.second, "", status.message());
-        }
+    std::vector<std::string_view> originals;
+    for (const std::span<const PoolKey> rows : {pool_keys(), health_keys()}) {
+      for (const PoolKey& row : rows) {
+        if (!row.original.empty()) originals.push_back(row.original);
       }
     }
-    const Status status = check_driver_config(traits, pool->config);
+    for (const auto& pair : node) {
+      const std::string& key = pair.first.Scalar();
+      const bool own = find_option(traits, key) != nullptr;
+      if (const PoolKey* original = own ? nullptr : find_original(key)) {
+        ARROW_RETURN_NOT_OK(read_key(*original, key, pair.second, pool));
+      } else if (own || !is_ignored_original(key)) {
+        ARROW_ASSIGN_OR_RAISE(const Value value, scalar(pair.second, key));
+        const Status status = check_driver_key(traits, key, value.text, value.shown, originals);
+        if (!status.ok()) return error(own ? pair.second : pair.first, key, status.message());
+        pool->config[key] = value.text;
+      }
+    }
+    const Status status = check_required(traits, pool->config);
     return status.ok() ? status : error(node, "", status.message());
   }
 
@@ -212,21 +271,34 @@ Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view na
                       std::string(name) + ": larger than 1 MiB; is it the right file?");
   }
   try {
-    return Reader(std::string(name)).read(YAML::Load(std::string(yaml)));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
+    if (documents.empty()) {
+      return make_error(ErrorKind::kConfig,
+                        std::string(name) + ": is empty; it must begin with 'deployment:'");
+    }
+    if (documents.size() > 1) {
+      return make_error(ErrorKind::kConfig, place(std::string(name), documents[1].Mark()) +
+                                                ": a second document; one file holds one");
+    }
+    return Reader(std::string(name)).read(documents.front());
   } catch (const YAML::Exception& error) {
-    return make_error(ErrorKind::kConfig, place(std::string(name), error.mark) + ": " + error.msg);
+    return make_error(ErrorKind::kConfig, place(std::string(name), error.mark) + ": " + error.msg +
+                                              hint_of_tab(yaml, error.mark));
   }
 }
 
 Result<DeploymentConfig> load_config(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) {
+  // One byte more than allowed tells a file that is too large, or endless.
+  std::string text(kMostBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream.is_open() || stream.bad()) {
     return make_error(ErrorKind::kConfig,
                       "the configuration file '" + file.string() +
                           "' cannot be read; check the path and its permissions");
   }
-  return parse_config(std::move(text).str(), file.string());
+  text.resize(static_cast<size_t>(stream.gcount()));
+  return parse_config(text, file.string());
 }
 
 }  // namespace cenote

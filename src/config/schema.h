@@ -1,5 +1,5 @@
-// The one table of the configuration: what keys there are, of which type, with which default, bound
-// to which field. The validator and the JSON Schema both read it.
+// The one table of the configuration: what keys there are, what their values may be, bound to
+// fields. The validator, the JSON Schema and the reference page all follow it.
 #pragma once
 
 #include <functional>
@@ -10,28 +10,55 @@
 
 #include "cenote/config.h"
 
+#include "config/value.h"
+
 namespace cenote {
 
+// One key of a section that fills a Target.
+template <typename Target>
 struct KeyRow {
   std::string_view name;
-  OptionType type;
+  ValueRule rule;
   std::string_view doc;
-  // Parses and stores; the error says what is wrong with the value.
-  std::function<Status(PoolConfig&, std::string_view)> set;
+  // Stores text that has passed the rule. Empty: the key is known, but nothing of this version
+  // needs it.
+  std::function<void(Target&, std::string_view)> store;
   // A key of the original's create_pool that means this one; or empty.
-  std::string_view original;
+  std::string_view original = "";
 };
+using PoolKey = KeyRow<PoolConfig>;
+using DeploymentKey = KeyRow<DeploymentConfig>;
 
-std::span<const KeyRow> pool_keys();    // of `pool:`
-std::span<const KeyRow> health_keys();  // of `health:`
+std::span<const PoolKey> pool_keys();    // of a pool's `pool:`
+std::span<const PoolKey> health_keys();  // of a pool's `health:`
 
-const KeyRow* find_key(std::span<const KeyRow> rows, std::string_view name);
+// A section of `deployment:`, with sections of its own.
+struct Section {
+  std::string_view name;
+  std::string_view doc;
+  std::span<const DeploymentKey> keys;
+  std::span<const Section> sections;
+};
+std::span<const Section> deployment_sections();  // all but `mode` and `pools`
+const Section& failover_section();               // a pool may have one too
+
+const PoolKey* find_key(std::span<const PoolKey> rows, std::string_view name);
 // By the name in the original's flat keys.
-const KeyRow* find_original(std::string_view name);
+const PoolKey* find_original(std::string_view name);
 // The original's keys that are accepted and mean nothing here, with the reason.
+std::span<const std::string_view> ignored_originals();
 bool is_ignored_original(std::string_view name);
 
-// Checks a driver's `config:` against its table: unknown keys, types, required ones.
-Status check_driver_config(const DriverTraits& traits, const DriverConfig& config);
+ValueRule rule_of(const OptionSpec& option);
+const OptionSpec* find_option(const DriverTraits& traits, std::string_view name);
+
+// Checks a driver's `config:` against its table: unknown keys, values, required ones. `near` are
+// keys that may have been meant though they are not the driver's.
+Status check_driver_config(const DriverTraits& traits, const DriverConfig& config,
+                           const std::vector<std::string_view>& near = {});
+// One key of it; `shown` stands for the value in messages.
+Status check_driver_key(const DriverTraits& traits, std::string_view key, std::string_view value,
+                        std::string_view shown, const std::vector<std::string_view>& near);
+Status check_required(const DriverTraits& traits, const DriverConfig& config);
 
 }  // namespace cenote

@@ -91,23 +91,27 @@ Result<PoolConfig> pool_from_keys(std::string_view pool_id, std::string_view typ
   pool.id = pool_id;
   pool.type = type;
   ARROW_ASSIGN_OR_RAISE(const Driver* driver, find_driver(type));
-  const auto& options = driver->traits().options;
+  const DriverTraits& traits = driver->traits();
+  std::vector<std::string_view> near;
+  for (const PoolKey& row : pool_keys()) near.push_back(row.name);
   for (const auto& [key, value] : keys) {
-    const bool own =
-        std::any_of(options.begin(), options.end(),
-                    [&name = key](const OptionSpec& spec) { return spec.name == name; });
-    const KeyRow* row = own ? nullptr : find_key(pool_keys(), key);
+    const bool own = find_option(traits, key) != nullptr;
+    const PoolKey* row = own ? nullptr : find_key(pool_keys(), key);
     if (row == nullptr && !own) row = find_original(key);
     if (row != nullptr) {
-      const Status status = row->set(pool, value);
+      const Status status = check_value(row->rule, value, "'" + value + "'");
       if (!status.ok())
         return bad("pool '" + pool.id + "': key '" + key + "': " + status.message());
+      row->store(pool, value);
     } else if (own || !is_ignored_original(key)) {
       pool.config[key] = value;
     }
   }
-  const Status status = check_driver_config(driver->traits(), pool.config);
+  const Status status = check_driver_config(traits, pool.config, near);
   if (!status.ok()) return bad("pool '" + pool.id + "': " + status.message());
+  if (pool.pool.min_connections > pool.pool.max_connections) {
+    return bad("pool '" + pool.id + "': min_connections is greater than max_connections");
+  }
   return pool;
 }
 
@@ -147,8 +151,14 @@ Result<PoolConfig> pool_from_url(std::string_view url, std::string_view pool_id)
     const std::string_view pair = query.substr(0, query.find('&'));
     query = query.substr(std::min(query.size(), pair.size() + 1));
     const size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) return bad("the URL's query has a part without '='");
+    if (equals == std::string_view::npos)
+      return bad(
+          "the URL's options behind '?' are not key=value; a '?' in a password is written %3F");
     ARROW_ASSIGN_OR_RAISE(const std::string key, decoded(pair.substr(0, equals)));
+    // Part of a password with a '?' in it would be quoted as an unknown key otherwise.
+    if (key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
+      return bad("the URL has an option whose name is no word; a '?' in a password is written %3F");
+    }
     ARROW_ASSIGN_OR_RAISE(keys[key], decoded(pair.substr(equals + 1)));
   }
   return pool_from_keys(pool_id, type, keys);

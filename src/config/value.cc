@@ -20,13 +20,17 @@ Status bad(std::string message) {
 }
 
 Result<std::string> read_secret(const std::string& path) {
+  constexpr size_t kMostBytes = size_t{64} << 10;
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
+  std::string secret(kMostBytes + 1, '\0');
+  file.read(secret.data(), static_cast<std::streamsize>(secret.size()));
+  if (!file.is_open() || file.bad()) {
     return bad("the file '" + path + "' cannot be read; check that it exists and its permissions");
   }
-  std::string secret = std::move(text).str();
+  secret.resize(static_cast<size_t>(file.gcount()));
+  if (secret.size() > kMostBytes) return bad("the file '" + path + "' is larger than 64 KiB");
   while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  if (secret.empty()) return bad("the file '" + path + "' is empty");
   return secret;
 }
 
@@ -108,6 +112,52 @@ Result<Duration> parse_duration(std::string_view text) {
   return Duration(static_cast<int64_t>(std::llround(*number * unit->nanos)));
 }
 
+std::vector<std::string_view> split_choices(std::string_view choices) {
+  std::vector<std::string_view> all;
+  while (!choices.empty()) {
+    all.push_back(choices.substr(0, choices.find('|')));
+    choices.remove_prefix(std::min(choices.size(), all.back().size() + 1));
+  }
+  return all;
+}
+
+Status check_value(const ValueRule& rule, std::string_view text, std::string_view shown) {
+  const auto wrong = [shown](const std::string& what) { return bad(std::string(shown) + what); };
+  switch (rule.kind) {
+    case ValueRule::Kind::kInteger: {
+      const auto number = parse_integer(text);
+      if (number.ok() && *number >= rule.least && *number <= rule.most) return Status::OK();
+      return wrong(" is not a whole number from " + std::to_string(rule.least) + " to " +
+                   std::to_string(rule.most));
+    }
+    case ValueRule::Kind::kFraction: {
+      const auto number = parse_number(text);
+      if (number.ok() && *number >= 0 && *number <= 0.5) return Status::OK();
+      return wrong(" is not a fraction from 0 to 0.5");
+    }
+    case ValueRule::Kind::kBoolean:
+      return parse_boolean(text).ok() ? Status::OK() : wrong(" is neither true nor false");
+    case ValueRule::Kind::kDuration:
+      if (parse_duration(text).ok()) return Status::OK();
+      return wrong(" is not a duration; write 250ms, 5s, 10min, 1h or a number of seconds");
+    case ValueRule::Kind::kChoice: {
+      std::string all;
+      for (const std::string_view choice : split_choices(rule.choices)) {
+        if (choice == text) return Status::OK();
+        all += (all.empty() ? "" : ", ") + std::string(choice);
+      }
+      return wrong(" is not one of: " + all);
+    }
+    default:
+      return Status::OK();
+  }
+}
+
+bool has_reference(std::string_view text) {
+  return text.find("${") != std::string_view::npos ||
+         (text.starts_with("file:") && text.size() > 5);
+}
+
 Result<std::string> resolve_references(std::string_view text) {
   if (text.starts_with("file:") && text.size() > 5) return read_secret(std::string(text.substr(5)));
   std::string resolved;
@@ -124,17 +174,25 @@ Result<std::string> resolve_references(std::string_view text) {
   }
 }
 
-std::string suggest(std::string_view key, const std::vector<std::string_view>& known) {
+std::string suggest(std::string_view key, const std::vector<std::string_view>& known,
+                    const std::vector<std::string_view>& near) {
   std::string_view best;
   size_t least = std::max<size_t>(2, key.size() / 3) + 1;
   std::string all;
-  for (const std::string_view each : known) {
+  const auto consider = [&](std::string_view each) {
     const size_t distance = edit_distance(key, each);
-    if (distance < least) {
-      least = distance;
-      best = each;
-    }
+    if (distance >= least) return;
+    least = distance;
+    best = each;
+  };
+  // A key as long as a file would make the distance a long computation.
+  constexpr size_t kLongest = 64;
+  for (const std::string_view each : known) {
+    if (key.size() <= kLongest) consider(each);
     all += (all.empty() ? "" : ", ") + std::string(each);
+  }
+  for (const std::string_view each : near) {
+    if (key.size() <= kLongest) consider(each);
   }
   if (!best.empty()) return "; did you mean '" + std::string(best) + "'?";
   return "; known keys: " + all;

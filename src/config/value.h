@@ -19,11 +19,29 @@ Result<double> parse_number(std::string_view text);
 // true/false, yes/no, on/off, in any case.
 Result<bool> parse_boolean(std::string_view text);
 
+// What one value may be. The validator and the JSON Schema both follow it.
+struct ValueRule {
+  enum class Kind { kText, kInteger, kFraction, kBoolean, kDuration, kChoice, kTexts };
+  Kind kind = Kind::kText;
+  int64_t least = 0;  // of kInteger
+  int64_t most = 0;
+  std::string_view choices = {};  // of kChoice: "a|b|c"
+};
+
+// kConfig: "`shown` is not a duration; write 250ms, …". `shown` stands for the value, which may be
+// a secret.
+Status check_value(const ValueRule& rule, std::string_view text, std::string_view shown);
+
+std::vector<std::string_view> split_choices(std::string_view choices);
+
 // Replaces each `${env:NAME}` and `${file:PATH}`; `file:PATH` alone means the same. A file's last
 // newline is dropped.
 Result<std::string> resolve_references(std::string_view text);
+bool has_reference(std::string_view text);
 
-// "; did you mean 'x'?" for the nearest of `known`, or "; known keys: a, b" where none is near.
-std::string suggest(std::string_view key, const std::vector<std::string_view>& known);
+// "; did you mean 'x'?" for the nearest of `known` and `near`, or "; known keys: a, b" with those
+// of `known` where none is near.
+std::string suggest(std::string_view key, const std::vector<std::string_view>& known,
+                    const std::vector<std::string_view>& near = {});
 
 }  // namespace cenote

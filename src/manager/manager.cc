@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <future>
-#include <sstream>
 #include <utility>
 
 #include "base/mutex.h"
+#include "manager/exposition.h"
+#include "net/http_server.h"
 
 namespace cenote {
 
@@ -20,9 +21,58 @@ struct DistributedPoolManager::Parts {
   // pools are few.
   std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
 
+  // Last, so that it stops before what it reads dies. Null: off.
+  std::unique_ptr<HttpServer> prometheus_;
+
   std::vector<std::shared_ptr<LocalPool>> pools() const {
     const Lock lock(mutex_);
     return local_pools_;
+  }
+
+  Status check_free(const std::string& id) const {
+    const Lock lock(mutex_);
+    return check_free_locked(id);
+  }
+
+  Status check_free_locked(const std::string& id) const CENOTE_REQUIRES(mutex_) {
+    const bool taken =
+        std::any_of(local_pools_.begin(), local_pools_.end(),
+                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; });
+    if (!taken) return Status::OK();
+    return make_error(ErrorKind::kConfig,
+                      "there is a pool '" + id + "' already; remove it first or choose another id");
+  }
+
+  Result<std::shared_ptr<LocalPool>> add(std::shared_ptr<LocalPool> pool) {
+    const Lock lock(mutex_);
+    ARROW_RETURN_NOT_OK(check_free_locked(pool->id()));
+    local_pools_.push_back(pool);
+    return pool;
+  }
+
+  std::string exposition() const {
+    std::vector<std::string> texts;
+    for (const auto& pool : pools()) texts.push_back(pool->prometheus());
+    return merge_expositions(texts);
+  }
+
+  Status serve_metrics(const MetricsOptions& options) {
+    if (options.prometheus_listen.empty()) return Status::OK();
+    HttpServerOptions server;
+    server.listen = options.prometheus_listen;
+    server.allow_remote = options.prometheus_allow_remote;
+    const auto metrics = [this](const HttpRequest&) {
+      return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", exposition()};
+    };
+    // Whether this process answers. A database that is down is no reason to restart it.
+    const auto alive = [](const HttpRequest&) { return HttpResponse{.body = "ok\n"}; };
+    auto started = HttpServer::start(server, {{"/metrics", metrics}, {"/healthz", alive}});
+    if (!started.ok()) {
+      return make_error(ErrorKind::kConfig,
+                        "metrics.prometheus.listen: " + started.status().message());
+    }
+    prometheus_ = std::move(*started);
+    return Status::OK();
   }
 };
 
@@ -44,6 +94,7 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   for (PoolConfig& pool : config.pools) {
     ARROW_RETURN_NOT_OK(manager->create_pool(std::move(pool)));
   }
+  ARROW_RETURN_NOT_OK(manager->parts_->serve_metrics(config.metrics));
   return manager;
 }
 
@@ -58,16 +109,10 @@ DeploymentMode DistributedPoolManager::mode() const {
 }
 
 Result<std::shared_ptr<LocalPool>> DistributedPoolManager::create_pool(PoolConfig config) {
+  // Asked twice: before a pool is opened in vain, and again since opening holds no lock.
+  ARROW_RETURN_NOT_OK(parts_->check_free(config.id));
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<LocalPool> made, LocalPool::open(std::move(config)));
-  const Lock lock(parts_->mutex_);
-  for (const auto& pool : parts_->local_pools_) {
-    if (pool->id() == made->id()) {
-      return make_error(ErrorKind::kConfig, "there is a pool '" + made->id() +
-                                                "' already; remove it first or choose another id");
-    }
-  }
-  parts_->local_pools_.push_back(made);
-  return made;
+  return parts_->add(std::move(made));
 }
 
 Result<std::shared_ptr<LocalPool>> DistributedPoolManager::pool(std::string_view id) const {
@@ -110,33 +155,11 @@ std::vector<PoolStatus> DistributedPoolManager::get_status() const {
 }
 
 std::string DistributedPoolManager::prometheus() const {
-  // A family's HELP and TYPE may stand only once, with the samples of all pools below them.
-  std::vector<std::pair<std::string, std::string>> families;  // head, samples
-  for (const auto& pool : parts_->pools()) {
-    std::istringstream text(pool->prometheus());
-    size_t family = 0;
-    for (std::string line; std::getline(text, line);) {
-      line += '\n';
-      if (line.starts_with("# HELP")) {
-        const auto known = std::find_if(families.begin(), families.end(), [&](const auto& each) {
-          return each.first.starts_with(line);
-        });
-        family = static_cast<size_t>(known - families.begin());
-        if (known == families.end()) families.emplace_back(line, "");
-      } else if (!line.starts_with("#")) {
-        families[family].second += line;
-      } else if (families[family].second.empty()) {
-        families[family].first += line;
-      }
-    }
-  }
-  std::string all;
-  for (const auto& [head, samples] : families) all += head + samples;
-  return all;
+  return parts_->exposition();
 }
 
 std::string DistributedPoolManager::prometheus_address() const {
-  return {};
+  return parts_->prometheus_ == nullptr ? "" : parts_->prometheus_->address();
 }
 
 Status DistributedPoolManager::drain(Deadline deadline) {

@@ -5,8 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include "cenote/manager.h"
-
 #include "config/value.h"
 
 namespace cenote {
@@ -129,27 +127,59 @@ TEST(Config, the_schema_knows_every_driver_and_every_pool_key) {
   }
 }
 
-TEST(Manager, pools_are_made_listed_used_and_removed) {
-  auto manager = *DistributedPoolManager::open({});
-  auto config = *pool_from_url("sqlite::memory:", "main_db");
-  ASSERT_TRUE(manager->create_pool(config).ok());
-  EXPECT_EQ(error_kind(manager->create_pool(config).status()), ErrorKind::kConfig);
-  EXPECT_EQ(manager->list_pools(), std::vector<std::string>{"main_db"});
-  EXPECT_TRUE(manager->execute_query("main_db", "select 1").ok());
-  const Status unknown = manager->execute_query("other", "select 1").status();
-  EXPECT_EQ(error_kind(unknown), ErrorKind::kUnknownPool);
-  EXPECT_NE(unknown.message().find("main_db"), std::string::npos);
-  EXPECT_NE(manager->prometheus().find("db_client_connection_max"), std::string::npos);
-  EXPECT_TRUE(manager->remove_pool("main_db", Deadline::in(std::chrono::seconds(10))).ok());
-  EXPECT_TRUE(manager->list_pools().empty());
+TEST(Config, the_pools_own_section_wins_over_the_originals_flat_keys) {
+  const auto config =
+      parse_config(yaml("{id: a, type: sqlite, pool: {max_connections: 3}, config: {database: x, "
+                        "max_connections: 50, idle_timeout: 7}}"),
+                   "cenote.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->pools[0].pool.max_connections, 3);
+  EXPECT_EQ(config->pools[0].pool.idle_timeout, std::chrono::seconds(7));
 }
 
-TEST(Manager, a_mode_that_is_not_there_is_refused_clearly) {
-  DeploymentConfig config;
-  config.mode = DeploymentMode::kCoordinated;
-  const Status status = DistributedPoolManager::open(config).status();
-  EXPECT_EQ(error_kind(status), ErrorKind::kNotSupported);
-  EXPECT_NE(status.message().find("coordinated"), std::string::npos);
+TEST(Config, what_came_from_a_reference_is_never_quoted) {
+  ::setenv("CENOTE_TEST_SECRET", "hunter2", 1);
+  for (const char* pool :
+       {"{id: a, type: sqlite, config: {database: x}, pool: {max_connections: "
+        "'${env:CENOTE_TEST_SECRET}'}}",
+        "{id: a, type: '${env:CENOTE_TEST_SECRET}', config: {database: x}}",
+        "{id: a, type: sqlite, config: {database: x, read_only: '${env:CENOTE_TEST_SECRET}'}}",
+        "{id: a, type: sqlite, config: {database: x, busy_timeout: "
+        "'${env:CENOTE_TEST_SECRET}'}}"}) {
+    const std::string text = error_of(yaml(pool));
+    EXPECT_NE(text.find("${env:CENOTE_TEST_SECRET}"), std::string::npos) << text;
+    EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+  }
+}
+
+TEST(Config, a_password_in_a_broken_url_is_never_quoted) {
+  for (const char* url : {"postgresql://u:hunter?2@h/db", "postgresql://u:a?hunter=2@h/db",
+                          "postgresql://u:hunter%2@h/db", "postgresql://u:hunter2@[::1/db"}) {
+    const Status status = pool_from_url(url, "p").status();
+    ASSERT_FALSE(status.ok()) << url;
+    EXPECT_EQ(status.message().find("hunter"), std::string::npos) << status;
+  }
+}
+
+TEST(Config, the_prometheus_endpoint_is_read) {
+  const auto config = parse_config(
+      "deployment: {metrics: {prometheus: {listen: '0.0.0.0:9464', allow_remote: yes}}}", "x");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->metrics.prometheus_listen, "0.0.0.0:9464");
+  EXPECT_TRUE(config->metrics.prometheus_allow_remote);
+}
+
+TEST(Config, a_mode_of_a_later_version_is_refused_with_its_place) {
+  const std::string text =
+      error_of("deployment:\n  mode: coordinated\n  coordinator: {endpoint: \"http://c:8080\"}\n");
+  EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'coordinated' is not in this version"), 0U)
+      << text;
+}
+
+TEST(Config, a_tab_is_called_a_tab) {
+  const std::string text = error_of("deployment:\n\tmode: standalone\n");
+  EXPECT_EQ(text.find("cenote.yaml:2:"), 0U) << text;
+  EXPECT_NE(text.find("begins with a tab"), std::string::npos) << text;
 }
 
 }  // namespace

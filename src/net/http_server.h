@@ -1,0 +1,50 @@
+// A small, strict HTTP/1.1 server: GET only, no bodies, plain functions as handlers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cenote/deadline.h"
+#include "cenote/error.h"
+
+#include "net/http.h"
+
+namespace cenote {
+
+struct HttpRoute {
+  std::string path;  // compared as it is
+  HttpHandler handler;
+};
+
+struct HttpServerOptions {
+  std::string listen;         // net/listen_address.h
+  bool allow_remote = false;  // false: an address that is not loopback is refused
+  size_t max_head = 8 * 1024;
+  size_t max_connections = 64;  // one more is answered with 429
+  Duration head_timeout =
+      std::chrono::seconds(10);  // from the first wait for a request to its head's end
+  Duration idle_timeout = std::chrono::seconds(60);  // between requests of one connection
+  Duration write_timeout = std::chrono::seconds(10);
+};
+
+// Owns one thread, which does all its work. Thread-safe.
+class HttpServer {
+ public:
+  // Listens when this returns. kConfig for an address that is wrong, not allowed, or taken.
+  static Result<std::unique_ptr<HttpServer>> start(HttpServerOptions options,
+                                                   std::vector<HttpRoute> routes);
+  // Stops in this order: no new connections, open ones closed, the thread joined. After a fork the
+  // child leaves the parent's server alone.
+  ~HttpServer();
+
+  // "127.0.0.1:9464", with the port that was picked.
+  const std::string& address() const;
+
+ private:
+  class Core;
+  explicit HttpServer(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace cenote

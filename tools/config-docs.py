@@ -1,0 +1,50 @@
+"""Rewrites the tables of docs/configuration.md that list each database's keys, from `cenote config schema`."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+from typing import Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "configuration.md"
+IGNORED = {"auto_scaling", "retry_attempts", "log_slow_queries", "log_threshold_ms"}
+BEGIN = "### `config` by type\n"
+
+
+def row(key: str, value: dict[str, Any], needed: bool) -> str:
+    text = value["description"]
+    for alternative in value.get("anyOf", []):
+        if "enum" in alternative:
+            text += " One of " + ", ".join(f"`{choice}`" for choice in alternative["enum"]) + "."
+    if needed:
+        text += " Needed."
+    if value.get("default"):
+        text += f" Default `{value['default']}`."
+    return f"| `{key}` | {text} |\n"
+
+
+def tables(schema: dict[str, Any]) -> str:
+    pool = schema["properties"]["deployment"]["properties"]["pools"]["items"]
+    types = {rule["if"]["properties"]["type"]["const"]: rule["then"] for rule in pool["allOf"]}
+    configs = {name: then["properties"]["config"] for name, then in types.items()}
+    # The original's flat keys stand above the tables.
+    flat = set(pool["properties"]["pool"]["properties"]) | {"health_check_interval"} | IGNORED
+    parts = []
+    for name, config in sorted(configs.items()):
+        required = config.get("required", [])
+        own = {key: value for key, value in config["properties"].items() if key not in flat}
+        rows = "".join(row(key, value, key in required) for key, value in own.items())
+        parts.append(f"**`{name}`**\n\n| key | what |\n|---|---|\n{rows}")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    schema = json.loads(subprocess.check_output([ROOT / "build" / "bin" / "cenote", "config", "schema"]))
+    head = PAGE.read_text().split(BEGIN)[0]
+    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}")
+
+
+if __name__ == "__main__":
+    main()
