@@ -72,7 +72,9 @@ void bind_manager(nb::module_& module) {
     return names;
   });
 
-  nb::enum_<DeploymentMode>(module, "DeploymentMode")
+  nb::enum_<DeploymentMode>(module, "DeploymentMode",
+                            "Who knows the pools: this process alone (STANDALONE), a "
+                            "coordinator, or a distributed store.")
       .value("STANDALONE", DeploymentMode::kStandalone)
       .value("COORDINATED", DeploymentMode::kCoordinated)
       .value("DISTRIBUTED", DeploymentMode::kFullDistributed);
