@@ -27,7 +27,11 @@ def serve(directory: pathlib.Path) -> Iterator[dict[str, str]]:
             if not port:
                 raise RuntimeError("the server did not start: " + (directory / "log").read_text())
             encoded = "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in password)
-            yield {"CENOTE_TEST_MSSQL": f"mssql://cenote:{encoded}@127.0.0.1:{port}/master"}
+            # As an activated environment has it: Microsoft's ODBC driver lies in this one.
+            yield {
+                "CENOTE_TEST_MSSQL": f"mssql://cenote:{encoded}@127.0.0.1:{port}/master",
+                "VIRTUAL_ENV": sys.prefix,
+            }
         finally:
             server.terminate()
             server.wait(10)

@@ -42,6 +42,11 @@ std::string national(std::string_view text) {
   return out + "'";
 }
 
+// Digits after the second; seven are the most there are.
+std::string digits_of(arrow::TimeUnit::type unit) {
+  return std::to_string(std::min(7, 3 * static_cast<int>(unit)));
+}
+
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -212,11 +217,11 @@ Result<std::string> ServerDialect::column_type(const arrow::Field& field) const 
       return "date";
     case arrow::Type::TIME32:
     case arrow::Type::TIME64:
-      return "time(7)";
+      return "time(" + digits_of(static_cast<const arrow::TimeType&>(type).unit()) + ")";
     case arrow::Type::TIMESTAMP: {
       const auto& stamp = static_cast<const arrow::TimestampType&>(type);
-      const std::string digits = std::to_string(std::min(7, 3 * static_cast<int>(stamp.unit())));
-      return (stamp.timezone().empty() ? "datetime2(" : "datetimeoffset(") + digits + ")";
+      return (stamp.timezone().empty() ? "datetime2(" : "datetimeoffset(") +
+             digits_of(stamp.unit()) + ")";
     }
     case arrow::Type::DICTIONARY:
       return column_type(

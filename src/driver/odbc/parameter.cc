@@ -53,6 +53,12 @@ void put_wide(std::string& out, std::string_view text) {
   out.append(reinterpret_cast<const char*>(wide.data()), wide.size() * sizeof(char16_t));
 }
 
+std::string date_text(int year, unsigned month, unsigned day) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02u", year, month, day);
+  return text;
+}
+
 std::string clock_text(int64_t hour, int64_t minute, int64_t second, int64_t nanos) {
   char text[32];
   std::snprintf(text, sizeof text, "%02d:%02d:%02d.%09d", static_cast<int>(hour),
@@ -117,6 +123,8 @@ Result<ParameterPlan> plan_of(const Abilities& abilities, const arrow::DataType&
       return ParameterPlan{SQL_C_BINARY, SQL_VARBINARY, 1, 0, 0};
     case arrow::Type::DATE32:
     case arrow::Type::DATE64:
+      // FreeTDS 1.3 sends dates before 1900 wrong: year 1 arrived as year 45935.
+      if (abilities.sql_server && !abilities.server_types) return ParameterPlan{};
       return ParameterPlan{SQL_C_TYPE_DATE, SQL_TYPE_DATE, 10, 0, sizeof(SQL_DATE_STRUCT)};
     case arrow::Type::TIME32:
     case arrow::Type::TIME64:
@@ -232,6 +240,19 @@ void Parameter::take_type(SQLSMALLINT sql_type, SQLULEN size, SQLSMALLINT digits
   plan_.digits = digits;
 }
 
+Status Parameter::put_date(int64_t days, std::string& out) const {
+  const SQL_DATE_STRUCT date = date_of(days);
+  if (date.year < 1 || date.year > 9999) {
+    return make_error(ErrorKind::kData, "a date lies outside of the years 1 to 9999");
+  }
+  if (plan_.width != 0) {
+    put_plain(out, date);
+  } else {
+    put_wide(out, date_text(date.year, date.month, date.day));
+  }
+  return Status::OK();
+}
+
 Status Parameter::put_time(const arrow::Array& values, int64_t row, std::string& out) const {
   const auto& type = static_cast<const arrow::TimeType&>(*values.type());
   const int64_t scale = per_second(type.unit());
@@ -266,10 +287,8 @@ Status Parameter::put_timestamp(const arrow::Array& values, int64_t row, std::st
     put_plain(out, ServerTimestampOffset{time.year, time.month, time.day, time.hour, time.minute,
                                          time.second, time.fraction, 0, 0});
   } else {
-    char date[40];
-    std::snprintf(date, sizeof date, "%04d-%02u-%02uT", static_cast<int>(time.year),
-                  static_cast<unsigned>(time.month), static_cast<unsigned>(time.day));
-    put_wide(out, date + clock_text(time.hour, time.minute, time.second, time.fraction) +
+    put_wide(out, date_text(time.year, time.month, time.day) + "T" +
+                      clock_text(time.hour, time.minute, time.second, time.fraction) +
                       (type.timezone().empty() ? "" : "+00:00"));
   }
   return Status::OK();
@@ -303,11 +322,9 @@ Status Parameter::put(const arrow::Array& values, int64_t row, std::string& out)
     case arrow::Type::TIMESTAMP:
       return put_timestamp(values, row, out);
     case arrow::Type::DATE32:
-      put_plain(out, date_of(integer_of(values, row)));
-      return Status::OK();
+      return put_date(integer_of(values, row), out);
     case arrow::Type::DATE64:
-      put_plain(out, date_of(integer_of(values, row) / 86'400'000));
-      return Status::OK();
+      return put_date(integer_of(values, row) / 86'400'000, out);
     default:
       break;
   }
@@ -339,7 +356,7 @@ Result<int64_t> Parameter::fill(const arrow::Array& values, int64_t begin, int64
   std::vector<std::string> cells;
   cells.reserve(static_cast<size_t>(count));
   indicators_.clear();
-  width_ = std::max<size_t>(plan_.width, 2);
+  width_ = plan_.width != 0 ? plan_.width : sizeof(char16_t);
   for (int64_t i = 0; i < count; ++i) {
     std::string& cell = cells.emplace_back();
     if (values.IsNull(begin + i) || values.type_id() == arrow::Type::NA) {

@@ -39,6 +39,7 @@ class Parameter {
 
  private:
   Status put(const arrow::Array& values, int64_t row, std::string& out) const;
+  Status put_date(int64_t days, std::string& out) const;
   Status put_time(const arrow::Array& values, int64_t row, std::string& out) const;
   Status put_timestamp(const arrow::Array& values, int64_t row, std::string& out) const;
 

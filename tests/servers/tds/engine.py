@@ -65,7 +65,8 @@ class Engine:
         self.count = 0  # @@TRANCOUNT
         self.doomed = None
         self.options: set[str] = set()
-        self.database = apsw.Connection(self.path)
+        # No cache: a statement kept over a change of its table would tell the types of before.
+        self.database = apsw.Connection(self.path, statementcachesize=0)
         self.database.set_busy_timeout(2000)
         self.database.execute("pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = on")
         self.database.set_progress_handler(self._progress, 100_000)

@@ -96,7 +96,8 @@ class Type:
                 return b"\xff\xff"
             data = self.payload(value)
             if self.name in ("char", "nchar"):
-                data = data.ljust((self.size or 1) * (2 if self.wide else 1), b" \x00" if self.wide else b" ")
+                blank = " ".encode("utf-16-le") if self.wide else b" "
+                data += blank * ((self.size or 1) - len(data) // len(blank))
             if self.name == "binary":
                 data = data.ljust(self.size or 1, b"\x00")
             return struct.pack("<H", len(data)) + data
