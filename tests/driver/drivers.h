@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -191,6 +192,10 @@ class DriverTest : public testing::TestWithParam<DriverCase> {
   std::shared_ptr<Database> database_;
   std::unique_ptr<Connection> connection_;
 };
+
+inline void PrintTo(const DriverCase& row, std::ostream* out) {
+  *out << row.name;
+}
 
 inline std::string case_name(const testing::TestParamInfo<DriverCase>& info) {
   return info.param.name;
