@@ -1,0 +1,44 @@
+// libarrow_flight's gRPC makes a thread for every call and offers no bound, so calls above the
+// limit are turned away here, before their handler could block that thread.
+#include "node/admission.h"
+
+#include <utility>
+
+#include <arrow/flight/types.h>
+
+#include "flight/errors.h"
+
+namespace cenote::node {
+namespace {
+
+std::string_view header(const arrow::flight::ServerCallContext& context, std::string_view name) {
+  const auto found = context.incoming_headers().find(name);
+  return found == context.incoming_headers().end() ? std::string_view() : found->second;
+}
+
+}  // namespace
+
+Status AdmissionFactory::StartCall(const arrow::flight::CallInfo& info,
+                                   const arrow::flight::ServerCallContext& context,
+                                   std::shared_ptr<arrow::flight::ServerMiddleware>* middleware) {
+  const Result<Caller> caller =
+      authenticator_->admit(header(context, "authorization"), context.peer());
+  if (!caller.ok()) {
+    return arrow::flight::MakeFlightError(arrow::flight::FlightStatusCode::Unauthenticated,
+                                          caller.status().message());
+  }
+  if (calls_->fetch_add(1) >= max_calls_) {
+    calls_->fetch_sub(1);
+    return flight::to_wire(
+        make_error(ErrorKind::kPoolExhausted,
+                   "node '" + node_id_ + "' answers " + std::to_string(max_calls_) +
+                       " calls already, its max_calls; try again or another node"),
+        node_id_);
+  }
+  const bool login = info.method == arrow::flight::FlightMethod::Handshake;
+  std::string token = login || caller->renew ? authenticator_->issue(*caller) : "";
+  *middleware = std::make_shared<Admission>(calls_, *caller, std::move(token));
+  return Status::OK();
+}
+
+}  // namespace cenote::node
