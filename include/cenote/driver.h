@@ -101,6 +101,14 @@ struct Probe {
   std::string server_version;
 };
 
+// What a database knows of a statement that it has compiled but not run.
+struct StatementInfo {
+  // One field for each placeholder, in their order; a type that the database leaves open is null().
+  std::shared_ptr<arrow::Schema> parameters;
+  // The columns of its rows, as far as the database knows their types; null: it gives no rows.
+  std::shared_ptr<arrow::Schema> rows;
+};
+
 // ---- The interface
 // ----------------------------------------------------------------------------------------------------
 
@@ -132,6 +140,12 @@ class Connection {
   // nothing: inside the transaction that is open, else in one of its own.
   virtual Result<int64_t> ingest(const CallContext& context, const IngestTarget& target,
                                  arrow::RecordBatchReader& rows) = 0;
+
+  // Compiles the statement without running it; the same errors as of running it wrongly.
+  // kNotSupported where the database or its driver cannot tell.
+  virtual Result<StatementInfo> describe(const CallContext& /*context*/, std::string_view /*sql*/) {
+    return make_error(ErrorKind::kNotSupported, "this driver does not describe statements");
+  }
 
   virtual Status begin(const CallContext& context, const TransactionOptions& options) = 0;
   virtual Status commit(const CallContext& context) = 0;

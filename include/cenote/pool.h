@@ -222,9 +222,12 @@ class HealthChecker;
 class LocalMetrics;
 class LocalPool;
 
-// A transaction on one connection; rolls back when destroyed open. Used by one thread at a time.
+// A transaction on one connection, of this process or of a node; rolls back when destroyed open.
+// Used by one thread at a time.
 class Transaction {
  public:
+  class State;  // what a pool of any kind implements: src/pool/transaction_state.h
+  explicit Transaction(std::unique_ptr<State> state);
   Transaction(Transaction&&) noexcept;
   Transaction& operator=(Transaction&&) noexcept;
   ~Transaction();
@@ -240,6 +243,7 @@ class Transaction {
                           const QueryOptions& options = {});
   Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                          const QueryOptions& options = {});
+  Result<StatementInfo> describe(std::string_view sql, const QueryOptions& options = {});
 
   Status savepoint(std::string_view name);
   Status release(std::string_view name);
@@ -252,9 +256,6 @@ class Transaction {
   bool is_open() const;
 
  private:
-  friend class LocalPool;
-  struct State;
-  explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
@@ -287,6 +288,8 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
                           const QueryOptions& options = {});
   Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                          const QueryOptions& options = {});
+  // What the database knows of a statement without running it; kNotSupported where it cannot tell.
+  Result<StatementInfo> describe(std::string_view sql, const QueryOptions& options = {});
   Result<Transaction> begin(const TransactionOptions& transaction = {},
                             const QueryOptions& options = {});
   Result<Lease> checkout(const QueryOptions& options = {});
@@ -318,7 +321,6 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
   Status drain(Deadline deadline);
 
  private:
-  friend class Transaction;
   friend struct LocalPoolAccess;
   explicit LocalPool(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;

@@ -175,6 +175,17 @@ Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatch
   return inserted;
 }
 
+Result<StatementInfo> LocalPool::describe(std::string_view sql, const QueryOptions& options) {
+  const Call call = parts_->call(sql, options, false);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
+  Result<StatementInfo> info = lease->describe(call.context, sql);
+  if (!info.ok()) {
+    if (poisons_connection(info.status())) lease.discard();
+    return with_origin(info.status(), id(), parts_->database->endpoint());
+  }
+  return info;
+}
+
 Result<Lease> LocalPool::checkout(const QueryOptions& options) {
   return parts_->take(parts_->call("checkout", options, true));
 }

@@ -5,6 +5,7 @@
 #include <arrow/table.h>
 
 #include "pool/local_pool_parts.h"
+#include "pool/transaction_state.h"
 
 namespace cenote {
 namespace {
@@ -47,20 +48,87 @@ class TransactionStream final : public arrow::RecordBatchReader {
   Status after_end_;
 };
 
-}  // namespace
+class LocalTransaction final : public Transaction::State {
+ public:
+  LocalTransaction(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts, Lease lease)
+      : pool_(std::move(pool)), parts_(parts), lease_(std::move(lease)) {}
+  ~LocalTransaction() override {
+    if (lease_) (void)end(false);
+  }
 
-struct Transaction::State {
-  std::shared_ptr<LocalPool> pool;  // keeps parts alive
-  const LocalPool::Parts* parts = nullptr;
-  Lease lease;
-  std::weak_ptr<TransactionStream> stream;
+  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql, const Params& params,
+                                                      const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return parts_.query_on(lease_, call(sql, options), sql, params, options.limits);
+  }
 
-  // The connection, if the transaction is open and no reader uses it.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
+      std::string_view sql, const Params& params, const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    const TimePoint begin = Clock::now();
+    Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
+        lease_->query(call(sql, options).context, sql, params, options.limits);
+    ARROW_RETURN_NOT_OK(parts_.finish(rows.status(), begin, 0));
+    auto stream = std::make_shared<TransactionStream>(std::move(*rows), parts_.config.id,
+                                                      parts_.database->endpoint());
+    stream_ = stream;
+    return stream;
+  }
+
+  Result<int64_t> execute(std::string_view sql, const Params& params,
+                          const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    const TimePoint begin = Clock::now();
+    Result<int64_t> affected = lease_->execute(call(sql, options).context, sql, params);
+    ARROW_RETURN_NOT_OK(parts_.finish(affected.status(), begin, 0));
+    return affected;
+  }
+
+  Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                         const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    const TimePoint begin = Clock::now();
+    Result<int64_t> inserted = lease_->ingest(call("ingest", options).context, target, rows);
+    ARROW_RETURN_NOT_OK(parts_.finish(inserted.status(), begin, 0));
+    return inserted;
+  }
+
+  Result<StatementInfo> describe(std::string_view sql, const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    Result<StatementInfo> info = lease_->describe(call(sql, options).context, sql);
+    if (!info.ok()) {
+      return with_origin(info.status(), parts_.config.id, parts_.database->endpoint());
+    }
+    return info;
+  }
+
+  Status savepoint(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return lease_->savepoint(call(name, {}).context, name);
+  }
+  Status release(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return lease_->release_savepoint(call(name, {}).context, name);
+  }
+  Status rollback_to(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return lease_->rollback_to_savepoint(call(name, {}).context, name);
+  }
+
+  Status commit() override {
+    ARROW_RETURN_NOT_OK(ready());
+    return end(true);
+  }
+  Status rollback() override { return lease_ ? end(false) : Status::OK(); }
+  bool is_open() const override { return static_cast<bool>(lease_); }
+
+ private:
+  // OK if the transaction is open and no reader uses the connection.
   Status ready() const {
-    if (!lease) {
+    if (!lease_) {
       return make_error(ErrorKind::kInterface, "the transaction has ended; begin another");
     }
-    const auto reader = stream.lock();
+    const auto reader = stream_.lock();
     if (reader != nullptr && reader->open()) {
       return make_error(
           ErrorKind::kInterface,
@@ -69,20 +137,27 @@ struct Transaction::State {
     return Status::OK();
   }
   Call call(std::string_view sql, const QueryOptions& options) const {
-    return parts->call(sql, options, true);
+    return parts_.call(sql, options, true);
   }
   Status end(bool commit) {
-    if (const auto reader = stream.lock()) (void)reader->detach();
+    if (const auto reader = stream_.lock()) (void)reader->detach();
     const CallContext context{Deadline::in(commit ? std::chrono::seconds(30) : kRollbackLimit), {}};
-    const Status status = commit ? lease->commit(context) : lease->rollback(context);
+    const Status status = commit ? lease_->commit(context) : lease_->rollback(context);
     if (!status.ok() && (poisons_connection(status) || !commit)) {
-      lease.discard();
+      lease_.discard();
     } else {
-      lease.give_back();
+      lease_.give_back();
     }
-    return with_origin(status, parts->config.id, parts->database->endpoint());
+    return with_origin(status, parts_.config.id, parts_.database->endpoint());
   }
+
+  const std::shared_ptr<LocalPool> pool_;  // keeps parts_ alive
+  const LocalPool::Parts& parts_;
+  Lease lease_;
+  std::weak_ptr<TransactionStream> stream_;
 };
+
+}  // namespace
 
 Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Transaction::Transaction(Transaction&&) noexcept = default;
@@ -90,12 +165,10 @@ Transaction& Transaction::operator=(Transaction&& other) noexcept {
   Transaction(std::move(other)).state_.swap(state_);
   return *this;
 }
-Transaction::~Transaction() {
-  if (state_ != nullptr && state_->lease) (void)state_->end(false);
-}
+Transaction::~Transaction() = default;
 
 bool Transaction::is_open() const {
-  return state_ != nullptr && static_cast<bool>(state_->lease);
+  return state_ != nullptr && state_->is_open();
 }
 
 Result<Transaction> LocalPool::begin(const TransactionOptions& transaction,
@@ -107,11 +180,8 @@ Result<Transaction> LocalPool::begin(const TransactionOptions& transaction,
     if (poisons_connection(status)) lease.discard();
     return with_origin(status, id(), parts_->database->endpoint());
   }
-  auto state = std::make_unique<Transaction::State>();
-  state->pool = shared_from_this();
-  state->parts = parts_.get();
-  state->lease = std::move(lease);
-  return Transaction(std::move(state));
+  return Transaction(
+      std::make_unique<LocalTransaction>(shared_from_this(), *parts_, std::move(lease)));
 }
 
 void LocalPool::async_begin(TransactionOptions transaction, QueryOptions options,
@@ -127,78 +197,53 @@ void LocalPool::async_begin(TransactionOptions transaction, QueryOptions options
       if (poisons_connection(status)) lease->discard();
       return done(with_origin(status, self->id(), self->parts_->database->endpoint()));
     }
-    auto state = std::make_unique<Transaction::State>();
-    state->pool = self;
-    state->parts = self->parts_.get();
-    state->lease = std::move(*lease);
-    done(Transaction(std::move(state)));
+    done(Transaction(std::make_unique<LocalTransaction>(self, *self->parts_, std::move(*lease))));
   });
 }
 
 Result<std::shared_ptr<arrow::Table>> Transaction::execute_query(std::string_view sql,
                                                                  const Params& params,
                                                                  const QueryOptions& options) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->parts->query_on(state_->lease, state_->call(sql, options), sql, params,
-                                 options.limits);
+  return state_->execute_query(sql, params, options);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::execute_stream(
     std::string_view sql, const Params& params, const QueryOptions& options) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
-  Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
-      state_->lease->query(state_->call(sql, options).context, sql, params, options.limits);
-  ARROW_RETURN_NOT_OK(state_->parts->finish(rows.status(), begin, 0));
-  auto stream = std::make_shared<TransactionStream>(std::move(*rows), state_->parts->config.id,
-                                                    state_->parts->database->endpoint());
-  state_->stream = stream;
-  return stream;
+  return state_->execute_stream(sql, params, options);
 }
 
 Result<int64_t> Transaction::execute(std::string_view sql, const Params& params,
                                      const QueryOptions& options) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
-  Result<int64_t> affected =
-      state_->lease->execute(state_->call(sql, options).context, sql, params);
-  ARROW_RETURN_NOT_OK(state_->parts->finish(affected.status(), begin, 0));
-  return affected;
+  return state_->execute(sql, params, options);
 }
 
 Result<int64_t> Transaction::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                                     const QueryOptions& options) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
-  Result<int64_t> inserted =
-      state_->lease->ingest(state_->call("ingest", options).context, target, rows);
-  ARROW_RETURN_NOT_OK(state_->parts->finish(inserted.status(), begin, 0));
-  return inserted;
+  return state_->ingest(target, rows, options);
+}
+
+Result<StatementInfo> Transaction::describe(std::string_view sql, const QueryOptions& options) {
+  return state_->describe(sql, options);
 }
 
 Status Transaction::savepoint(std::string_view name) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->lease->savepoint(state_->call(name, {}).context, name);
+  return state_->savepoint(name);
 }
 
 Status Transaction::release(std::string_view name) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->lease->release_savepoint(state_->call(name, {}).context, name);
+  return state_->release(name);
 }
 
 Status Transaction::rollback_to(std::string_view name) {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->lease->rollback_to_savepoint(state_->call(name, {}).context, name);
+  return state_->rollback_to(name);
 }
 
 Status Transaction::commit() {
-  ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->end(true);
+  return state_->commit();
 }
 
 Status Transaction::rollback() {
-  if (!is_open()) return Status::OK();
-  return state_->end(false);
+  return state_ == nullptr ? Status::OK() : state_->rollback();
 }
 
 }  // namespace cenote

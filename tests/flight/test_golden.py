@@ -1,7 +1,7 @@
 """golden.txt holds what Google's protobuf makes of the messages; the C++ tests read and write those very bytes.
 
-`python tests/flight/test_golden.py` writes the file anew. It is a recorded transcript too: a version that cannot read it
-cannot talk to nodes and clients of this one.
+`python tests/flight/test_golden.py` writes the file anew. It is a recorded transcript too: a version that cannot
+read it cannot talk to nodes and clients of this one.
 """
 
 from __future__ import annotations

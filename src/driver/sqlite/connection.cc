@@ -5,9 +5,12 @@
 #include <cctype>
 #include <utility>
 
+#include <arrow/type.h>
+
 #include "driver/sqlite/bind.h"
 #include "driver/sqlite/ingest.h"
 #include "driver/sqlite/reader.h"
+#include "driver/sqlite/types.h"
 
 namespace cenote::sqlite {
 namespace {
@@ -93,6 +96,32 @@ Result<int64_t> SqliteConnection::ingest(const CallContext& context, const Inges
   ARROW_RETURN_NOT_OK(check_free());
   const Session::Call call(*session_, context);
   return ingest_rows(*session_, target, rows);
+}
+
+// A column that is an expression has no declared type, and a placeholder never has one.
+Result<StatementInfo> SqliteConnection::describe(const CallContext& context, std::string_view sql) {
+  ARROW_RETURN_NOT_OK(check_free());
+  const Session::Call call(*session_, context);
+  ARROW_ASSIGN_OR_RAISE(const Statement statement, session_->prepare(sql));
+  StatementInfo info;
+  arrow::FieldVector parameters;
+  const int wanted = sqlite3_bind_parameter_count(statement.get());
+  for (int i = 1; i <= wanted; ++i) {
+    const char* name = sqlite3_bind_parameter_name(statement.get(), i);
+    parameters.push_back(arrow::field(name == nullptr ? "" : name, arrow::null()));
+  }
+  info.parameters = arrow::schema(std::move(parameters));
+  const int count = sqlite3_column_count(statement.get());
+  if (count == 0) return info;
+  arrow::FieldVector columns;
+  for (int i = 0; i < count; ++i) {
+    const char* name = sqlite3_column_name(statement.get(), i);
+    columns.push_back(
+        arrow::field(name == nullptr ? "" : name,
+                     arrow_type(declared_kind(sqlite3_column_decltype(statement.get(), i)))));
+  }
+  info.rows = arrow::schema(std::move(columns));
+  return info;
 }
 
 Status SqliteConnection::run(const CallContext& context, std::string_view sql) {

@@ -21,6 +21,7 @@ class SqliteConnection final : public Connection {
                           const Params& params) override;
   Result<int64_t> ingest(const CallContext& context, const IngestTarget& target,
                          arrow::RecordBatchReader& rows) override;
+  Result<StatementInfo> describe(const CallContext& context, std::string_view sql) override;
   Status begin(const CallContext& context, const TransactionOptions& options) override;
   Status commit(const CallContext& context) override;
   Status rollback(const CallContext& context) override;
