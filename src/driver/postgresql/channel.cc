@@ -20,9 +20,11 @@ Signal::~Signal() {
 }
 void Signal::raise() noexcept {
   const uint64_t one = 1;
+  raised_ = true;
   (void)!::write(fd_, &one, sizeof one);
 }
 void Signal::clear() noexcept {
+  if (!raised_.exchange(false)) return;
   uint64_t value = 0;
   (void)!::read(fd_, &value, sizeof value);
 }

@@ -2,6 +2,7 @@
 // the wish to stop, and cancels on the server. Knows nothing of what the statements mean.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -48,6 +49,7 @@ class Signal {
 
  private:
   int fd_;
+  std::atomic<bool> raised_ = false;
 };
 
 // Waits for `events` on the socket (none if it is -1); false once `until` passed or the signal was

@@ -20,6 +20,8 @@ namespace cenote::postgresql {
 namespace {
 
 constexpr int64_t kFirstRows = 64;  // a point query must not pay for a batch
+constexpr int64_t kLargeBuffer = int64_t{64} << 10;
+constexpr int64_t kSlack = 1024;
 constexpr const char* kNoMemory = "does not fit into memory";
 constexpr const char* kWrongLength = "has the wrong length: the server's answer is out of step";
 constexpr const char* kTooLong = "makes its batch longer than 2 GiB: ask for smaller batches";
@@ -411,14 +413,20 @@ class ListColumn final : public Column {
 
 }  // namespace
 
+// The memory of large columns comes from the system: Arrow's default pool keeps a third more than
+// the table needs (seen with 2,000,000 rows of 9 columns: 173 MB for 129; the system's: 132).
 bool Memory::reserve(int64_t bytes) {
   if (bytes <= capacity_) return true;
-  if (!buffer_) {
-    auto made = arrow::AllocateResizableBuffer(bytes);
+  arrow::MemoryPool* pool =
+      bytes >= kLargeBuffer ? arrow::system_memory_pool() : arrow::default_memory_pool();
+  if (buffer_ && pool == pool_) {
+    if (!buffer_->Resize(bytes, false).ok()) return false;
+  } else {
+    auto made = arrow::AllocateResizableBuffer(bytes, pool);
     if (!made.ok()) return false;
+    if (buffer_) std::memcpy((*made)->mutable_data(), data_, static_cast<size_t>(capacity_));
     buffer_ = std::move(*made);
-  } else if (!buffer_->Resize(bytes, false).ok()) {
-    return false;
+    pool_ = pool;
   }
   data_ = buffer_->mutable_data();
   capacity_ = buffer_->capacity();
@@ -429,10 +437,11 @@ std::shared_ptr<arrow::Buffer> Memory::take(int64_t bytes) {
   std::shared_ptr<arrow::ResizableBuffer> taken = std::move(buffer_);
   buffer_.reset();
   data_ = nullptr;
-  // A quarter of slack is cheaper than a copy; more is given back.
-  const bool shrink = capacity_ > bytes + bytes / 4 + 64;
+  // Some slack is cheaper than a copy; much is given back.
+  const bool shrink = capacity_ - bytes > std::max(bytes / 4, kSlack);
   capacity_ = 0;
-  if (!taken) return std::make_shared<arrow::Buffer>(nullptr, 0);
+  // Empty buffers have an address, too: Arrow's validation wants one.
+  if (!taken) return std::make_shared<arrow::Buffer>(reinterpret_cast<const uint8_t*>(""), 0);
   if (!taken->Resize(bytes, shrink).ok()) return nullptr;
   return taken;
 }

@@ -17,7 +17,7 @@
 
 namespace cenote::postgresql {
 
-// Memory that grows by doubling. A failed allocation is remembered and told by ok().
+// A buffer under construction.
 class Memory {
  public:
   uint8_t* data() { return data_; }
@@ -31,6 +31,7 @@ class Memory {
   std::shared_ptr<arrow::ResizableBuffer> buffer_;
   uint8_t* data_ = nullptr;
   int64_t capacity_ = 0;
+  arrow::MemoryPool* pool_ = nullptr;
 };
 
 // How a column must be checked.

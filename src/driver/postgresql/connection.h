@@ -117,6 +117,13 @@ class Session final : public Connection {
   bool dirty_ = false;
   StatementCache cache_;
   TypeCatalog catalog_;
+  // Of the statement that is being sent; kept for their memory.
+  struct {
+    std::vector<ParameterValue> values;
+    std::vector<const char*> texts;
+    std::vector<int> lengths;
+    std::vector<int> formats;
+  } outgoing_;
 };
 
 }  // namespace cenote::postgresql

@@ -375,11 +375,13 @@ Result<std::string> value_text(const arrow::Scalar& value) {
     case Type::LARGE_LIST:
     case Type::FIXED_SIZE_LIST:
       return array_text(*static_cast<const arrow::BaseListScalar&>(value).value);
+    case Type::INT32:
+      return std::to_string(static_cast<const arrow::Int32Scalar&>(value).value);
+    case Type::INT64:
+      return std::to_string(static_cast<const arrow::Int64Scalar&>(value).value);
     case Type::BOOL:
     case Type::INT8:
     case Type::INT16:
-    case Type::INT32:
-    case Type::INT64:
     case Type::UINT8:
     case Type::UINT16:
     case Type::UINT32:

@@ -240,33 +240,33 @@ Status Session::cast_unknown(Statement& statement, const RowShape& shape) {
 }
 
 Status Session::send(const Statement& statement, const Params& params) {
-  std::vector<ParameterValue> values;
-  values.reserve(statement.bound.order.size());
-  for (const int index : statement.bound.order) {
-    auto value = parameter_value(*params.values[static_cast<size_t>(index)]);
+  auto& [values, texts, lengths, formats] = outgoing_;
+  const size_t size = statement.bound.order.size();
+  values.resize(size);
+  texts.resize(size);
+  lengths.resize(size);
+  formats.resize(size);
+  for (size_t i = 0; i < size; ++i) {
+    auto value = parameter_value(*params.values[static_cast<size_t>(statement.bound.order[i])]);
     if (!value.ok()) {
       channel_.finish();
       return value.status();
     }
-    values.push_back(std::move(*value));
+    values[i] = std::move(*value);
+    texts[i] = values[i].null ? nullptr : values[i].bytes.c_str();
+    lengths[i] = static_cast<int>(values[i].bytes.size());
+    formats[i] = values[i].binary ? 1 : 0;
   }
-  std::vector<const char*> texts;
-  std::vector<int> lengths;
-  std::vector<int> formats;
-  for (const ParameterValue& value : values) {
-    texts.push_back(value.null ? nullptr : value.bytes.c_str());
-    lengths.push_back(static_cast<int>(value.bytes.size()));
-    formats.push_back(value.binary ? 1 : 0);
-  }
-  const auto count = static_cast<int>(values.size());
+  const auto count = static_cast<int>(size);
+  PGconn* const conn = channel_.conn();
   const int queued =
       statement.prepared.empty()
-          ? PQsendQueryParams(channel_.conn(), statement.sql.c_str(), count,
+          ? PQsendQueryParams(conn, statement.sql.c_str(), count,
                               statement.oids.empty() ? nullptr : statement.oids.data(),
                               texts.data(), lengths.data(), formats.data(), 1)
-          : PQsendQueryPrepared(channel_.conn(), statement.prepared.c_str(), count, texts.data(),
+          : PQsendQueryPrepared(conn, statement.prepared.c_str(), count, texts.data(),
                                 lengths.data(), formats.data(), 1);
-  if (queued != 0) PQsetSingleRowMode(channel_.conn());
+  if (queued != 0) PQsetSingleRowMode(conn);
   note(statement);
   return channel_.flush(queued);
 }

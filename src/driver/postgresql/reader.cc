@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::seconds kPatience{1};
 // How long the rows of a statement that has written may take: cancelling would undo it.
 constexpr std::chrono::seconds kRunOut{30};
+// Up to so many rows a result's columns are kept for the statement's next execution.
+constexpr int64_t kSmallResult = 1000;
 
 }  // namespace
 
@@ -40,7 +42,11 @@ Status Reader::open(std::shared_ptr<const RowShape> shape) {
   }
   shape_ = std::move(shape);
   schema_ = shape_->schema;
-  decoder_.emplace(shape_, limits_, session_->check_utf8());
+  if (statement_->decoder && statement_->decoder->fits(shape_, limits_)) {
+    decoder_ = std::move(statement_->decoder);
+  } else {
+    decoder_ = std::make_unique<RowDecoder>(shape_, limits_, session_->check_utf8());
+  }
   return shape_->unsettled() ? settle() : pull();
 }
 
@@ -157,6 +163,7 @@ Status Reader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
     settled_.pop_back();
     return Status::OK();
   }
+  if (!decoder_) return Status::OK();
   // The first batch was read with open().
   if (decoder_->rows() == 0) ARROW_RETURN_NOT_OK(pull());
   if (decoder_->rows() == 0) return Status::OK();
@@ -164,6 +171,10 @@ Status Reader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
   auto finished = decoder_->finish();
   if (!finished.ok()) return refuse(finished.status());
   *batch = std::move(*finished);
+  if (!live_ && total_ <= kSmallResult) {
+    decoder_->restart();
+    statement_->decoder = std::move(decoder_);
+  }
   return Status::OK();
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include <arrow/record_batch.h>
@@ -56,7 +55,7 @@ class Reader final : public arrow::RecordBatchReader {
   int64_t total_ = 0;
   std::shared_ptr<const RowShape> shape_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::optional<RowDecoder> decoder_;
+  std::unique_ptr<RowDecoder> decoder_;                       // null once a small result was read
   std::vector<std::shared_ptr<arrow::RecordBatch>> settled_;  // in reverse
 };
 

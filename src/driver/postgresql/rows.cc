@@ -113,6 +113,11 @@ RowDecoder::RowDecoder(std::shared_ptr<const RowShape> shape, const BatchLimits&
   }
 }
 
+void RowDecoder::restart() {
+  header_seen_ = trailer_seen_ = false;
+  finished_rows_ = 0;
+}
+
 Status RowDecoder::refuse(size_t column, const char* wrong) const {
   return make_error(ErrorKind::kData, "column '" + shape_->names[column] + "': the value at row " +
                                           std::to_string(finished_rows_ + rows_ + 1) + " " + wrong);

@@ -42,6 +42,12 @@ class RowDecoder {
   Status append_field(size_t column, const uint8_t* bytes, size_t size);
   void end_row() { ++rows_; }
 
+  // Ready for another execution of the same statement, if the limits are the same.
+  bool fits(const std::shared_ptr<const RowShape>& shape, const BatchLimits& limits) const {
+    return shape_ == shape && limits_.rows == limits.rows && limits_.bytes == limits.bytes;
+  }
+  void restart();
+
   bool full() const { return rows_ >= limits_.rows || bytes_ >= limits_.bytes; }
   int64_t rows() const { return rows_; }
   // The rows since the last batch, in the shape's schema.
@@ -51,7 +57,7 @@ class RowDecoder {
   Status refuse(size_t column, const char* wrong) const;
 
   std::shared_ptr<const RowShape> shape_;
-  const BatchLimits limits_;
+  BatchLimits limits_;
   std::vector<std::unique_ptr<Column>> columns_;
   bool header_seen_ = false;
   bool trailer_seen_ = false;

@@ -48,6 +48,13 @@ std::string name_of(SqlToken token, std::string_view text) {
   return {};
 }
 
+std::string filled_in(std::string expression, std::string_view column) {
+  for (size_t at = expression.find("{}"); at != std::string::npos; at = expression.find("{}", at)) {
+    expression.replace(at, 2, column);
+  }
+  return expression;
+}
+
 }  // namespace
 
 std::string quoted(std::string_view name) {
@@ -106,8 +113,7 @@ std::string wrap_with_casts(const Statement& statement, const RowShape& shape) {
       values += ", ";
     }
     names += name;
-    const std::string& cast = shape.types[i].cast;
-    values += cast.empty() ? name : "CAST(" + name + " AS " + cast + ")";
+    values += shape.types[i].cast.empty() ? name : filled_in(shape.types[i].cast, name);
   }
   // The line break ends a comment that the statement may end with.
   const std::string inner = statement.bound.sql.substr(0, statement.kind.end) + "\n";
@@ -127,7 +133,8 @@ Result<StatementPtr> StatementCache::find(std::string_view sql, const Params& pa
     key_ += '\0';
     if (i < params.names.size()) key_ += params.names[i];
     key_ += '\0';
-    key_ += std::to_string(parameter_oid(*params.values[i], Declare::kNatural));
+    const uint32_t oid = parameter_oid(*params.values[i], Declare::kNatural);
+    key_.append(reinterpret_cast<const char*>(&oid), sizeof oid);
   }
   if (const auto found = by_key_.find(key_); found != by_key_.end()) {
     recent_.splice(recent_.begin(), recent_, found->second);

@@ -69,9 +69,12 @@ struct Statement {
   std::string prepared;  // its name on the server, or empty
 
   int64_t last_rows = -1;  // of its last execution; -1 for not known
+  // The columns of the last small result, empty again: making them costs more than filling them.
+  std::unique_ptr<RowDecoder> decoder;
 
   void forget_description() {
     described = false;
+    decoder.reset();
     prepared.clear();
     shape.reset();
     whole_shape.reset();

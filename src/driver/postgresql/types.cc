@@ -64,8 +64,15 @@ constexpr Builtin kBuiltins[] = {
 // numeric of four decimals no locale loses anything.
 constexpr int kMoneyPrecision = 23;
 constexpr int kMoneyScale = 4;
-constexpr const char* kMoneyCast = "numeric(23,4)";
+constexpr const char* kMoneyCast = "CAST({} AS numeric(23,4))";
+constexpr const char* kMoneyArrayCast = "CAST({} AS numeric(23,4)[])";
 constexpr uint32_t kMoneyArrayOid = 791;
+
+// The text that psql shows. A cast to text may differ (inet's appends the mask), and format() makes
+// an empty text of a null.
+constexpr const char* kTextCast =
+    "CASE WHEN {} IS NOT DISTINCT FROM NULL THEN NULL ELSE pg_catalog.format('%s', {}) END";
+constexpr const char* kTextArrayCast = "CAST(CAST({} AS text) AS text[])";
 
 const Builtin* builtin(uint32_t oid) {
   for (const Builtin& row : kBuiltins) {
@@ -90,7 +97,9 @@ ColumnType list_of(ColumnType element) {
   type.decode = Decode::kList;
   type.arrow = arrow::list(arrow::field("item", element.arrow, true));
   if (!element.name.empty()) type.name = element.name + "[]";
-  if (!element.cast.empty()) type.cast = element.cast + "[]";
+  if (!element.cast.empty()) {
+    type.cast = element.cast == kMoneyCast ? kMoneyArrayCast : kTextArrayCast;
+  }
   element.cast.clear();
   type.element = std::make_shared<const ColumnType>(std::move(element));
   return type;
@@ -182,7 +191,7 @@ ColumnType TypeCatalog::column(uint32_t oid, int typmod, bool whole) const {
   const auto found = rows_.find(oid);
   ColumnType type = text_of(found == rows_.end() ? std::to_string(oid) : found->second.name);
   if (found == rows_.end()) {
-    type.cast = "text";
+    type.cast = kTextCast;
     return type;
   }
   const CatalogRow& row = found->second;
@@ -197,7 +206,7 @@ ColumnType TypeCatalog::column(uint32_t oid, int typmod, bool whole) const {
     list.name = row.name;
     return list;
   }
-  type.cast = "text";
+  type.cast = kTextCast;
   return type;
 }
 

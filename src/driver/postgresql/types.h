@@ -45,7 +45,8 @@ struct ColumnType {
   Decode decode = Decode::kText;
   std::shared_ptr<arrow::DataType> arrow;
   std::shared_ptr<const ColumnType> element;  // of a list
-  // What the statement must cast the column to, since its binary form is not known here: "text".
+  // The expression by which the statement must cast the column ({} in it), since the binary form of
+  // its type is not known here; or empty.
   std::string cast;
   std::string name;  // the database's, for the field's metadata; empty for the obvious ones
 };
