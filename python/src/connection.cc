@@ -176,7 +176,7 @@ void bind_connection(nb::module_& module) {
              run(self, Stop(), step_work(std::move(verb), std::move(name), last));
            })
       .def("in_transaction", [](const ConnectionHandle& self) {
-        const nb::gil_scoped_release released;
+        const Leave left;
         const Lock lock(self.state->mutex);
         return self.state->connection.in_transaction();
       });

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "frame/print.h"
 #include "frame/text.h"
+#include "visit.h"
 
 namespace cenote::python {
 namespace {
@@ -25,7 +26,7 @@ void release(PyObject* capsule) {
   auto* const held = static_cast<Struct*>(PyCapsule_GetPointer(capsule, name));
   if (held == nullptr) return;
   if (held->release != nullptr) {
-    const nb::gil_scoped_release released;
+    const Leave left;
     held->release(held);
   }
   delete held;
@@ -131,7 +132,7 @@ void bind_frame(nb::module_& module) {
   module.def("frame_from", [](nb::handle source) {
     auto reader = reader_from(source);
     auto table = [&] {
-      const nb::gil_scoped_release released;
+      const Leave left;
       return reader->ToTable();
     }();
     return Frame{unwrap(std::move(table))};

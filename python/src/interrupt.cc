@@ -1,7 +1,6 @@
 // The main thread's side of a blocking call.
 #include "interrupt.h"
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 
@@ -13,8 +12,6 @@ namespace {
 
 // A signal does not wake a condition variable, so handlers run this late at most.
 constexpr std::chrono::milliseconds kSignalPause{50};
-
-std::atomic<unsigned long> main_thread = 0;
 
 struct Ending {
   Mutex mutex;
@@ -39,15 +36,6 @@ struct Ending {
 
 }  // namespace
 
-void remember_main_thread() {
-  main_thread = nb::cast<unsigned long>(
-      nb::module_::import_("threading").attr("main_thread")().attr("ident"));
-}
-
-bool on_main_thread() {
-  return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed);
-}
-
 bool serve_signals_during(const std::function<void()>& work,
                           const std::function<void()>& interrupt) {
   Ending ending;
@@ -55,7 +43,7 @@ bool serve_signals_during(const std::function<void()>& work,
   bool posted = false;
   for (;;) {
     {
-      const nb::gil_scoped_release released;
+      const Leave left;
       if (!std::exchange(posted, true)) {
         run_on_worker([&] {
           work();
@@ -66,7 +54,7 @@ bool serve_signals_during(const std::function<void()>& work,
     }
     if (raised || PyErr_CheckSignals() == 0) continue;
     raised = true;  // the exception stays set; no Python code runs on this thread until it is told
-    const nb::gil_scoped_release released;
+    const Leave left;
     interrupt();
   }
 }

@@ -13,12 +13,9 @@
 #include <nanobind/nanobind.h>
 
 #include "error.h"
+#include "visit.h"
 
 namespace cenote::python {
-
-// Remembers which thread runs Python's signal handlers: on import and after a fork.
-void remember_main_thread();
-bool on_main_thread();
 
 // Runs `work` on a worker while this thread serves signals; calls `interrupt` once a handler
 // raised, and returns when `work` has ended: false, or true with the handler's exception set. Needs
@@ -32,11 +29,15 @@ template <typename Call>
 auto blocking(const std::function<void()>& interrupt, Call&& call) {
   std::optional<decltype(call())> result;
   if (!on_main_thread()) {
-    const nb::gil_scoped_release released;
-    result.emplace(call());
+    const Leave left;
+    if (left) {
+      result.emplace(call());
+    } else {
+      result.emplace(ending_error());
+    }
   } else if (serve_signals_during([&] { result.emplace(call()); }, interrupt)) {
     {
-      const nb::gil_scoped_release released;
+      const Leave left;
       result.reset();  // what was made may need time to be unmade: a transaction rolls back
     }
     throw nb::python_error();
@@ -53,7 +54,7 @@ auto blocking(const std::stop_source& stop, Call&& call) {
 template <typename Call>
 auto unlocked(Call&& call) {
   auto result = [&] {
-    const nb::gil_scoped_release released;
+    const Leave left;
     return std::forward<Call>(call)();
   }();
   return unwrap(std::move(result));

@@ -12,7 +12,7 @@ void bind_log(nb::module_& module) {
   // `line(level, part, message)`
   module.def("set_log", [](nb::object line) {
     const auto held = shared_with_threads(std::move(line));
-    const nb::gil_scoped_release released;
+    const Leave left;
     set_log_sink([held](LogLevel level, std::string_view part, std::string_view message) {
       const Visit visit;
       if (!visit) return;

@@ -14,9 +14,9 @@ namespace {
 
 // The interpreter is about to end: no thread of C++ may meet it any more.
 void end_threads() {
-  const nb::gil_scoped_release released;
+  const Leave left;
   stop_workers();
-  end_visits();
+  end_crossings();
   set_log_sink(nullptr);
 }
 
@@ -24,6 +24,8 @@ void end_threads() {
 }  // namespace cenote::python
 
 NB_MODULE(_cenote, module) {
+  // At exit a daemon thread may still hold a pool: nothing that a user could do better.
+  nanobind::set_leak_warnings(false);
   cenote::python::remember_main_thread();
   module.def("remember_main_thread", cenote::python::remember_main_thread);
   module.def("end_threads", cenote::python::end_threads);

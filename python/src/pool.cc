@@ -78,7 +78,7 @@ void async_ingest(const PoolHandle& self, const Loop& loop, uint64_t token, cons
   QueryOptions options = options_from(call, stop);
   CallContext context{call.timeout ? Deadline::in(seconds(*call.timeout)) : Deadline(),
                       options.stop};
-  const nb::gil_scoped_release released;
+  const Leave left;
   self.pool->async_with_lease(std::move(options), [=](Result<Lease> lease) {
     if (!lease.ok()) return reply.send(lease.status());
     auto inserted = (*lease)->ingest(context, {table, mode}, *rows);
@@ -94,7 +94,7 @@ void bind_async(nb::class_<PoolHandle>& pool) {
       [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
         Params values = params_from(params);
-        const nb::gil_scoped_release released;
+        const Leave left;
         self.pool->async_query(
             std::move(sql), std::move(values), options_from(call, stop),
             [reply = Reply{loop.queue, token}](Result<std::shared_ptr<arrow::Table>> table) {
@@ -109,7 +109,7 @@ void bind_async(nb::class_<PoolHandle>& pool) {
       [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
         Params values = params_from(params);
-        const nb::gil_scoped_release released;
+        const Leave left;
         self.pool->async_execute(
             std::move(sql), std::move(values), options_from(call, stop),
             [reply = Reply{loop.queue, token}](Result<int64_t> count) {
@@ -122,7 +122,7 @@ void bind_async(nb::class_<PoolHandle>& pool) {
       [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
         Params values = params_from(params);
-        const nb::gil_scoped_release released;
+        const Leave left;
         self.pool->async_stream(std::move(sql), std::move(values), options_from(call, stop),
                                 [reply = Reply{loop.queue, token},
                                  stop](Result<std::shared_ptr<arrow::RecordBatchReader>> reader) {
@@ -137,7 +137,7 @@ void bind_async(nb::class_<PoolHandle>& pool) {
       "async_connect",
       [](const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::optional<Isolation> begin, bool read_only, const CallOptions& call) {
-        const nb::gil_scoped_release released;
+        const Leave left;
         PooledConnection::open_async(
             self.pool.share(), connect_options(call, stop, read_only),
             transaction_of(begin, read_only),
@@ -176,7 +176,7 @@ QueryOptions options_from(const CallOptions& call, const Stop& stop) {
 
 void bind_pool(nb::module_& module) {
   nb::class_<Stop>(module, "Stop").def(nb::init<>()).def("request", [](Stop& stop) {
-    const nb::gil_scoped_release released;
+    const Leave left;
     stop.source.request_stop();
   });
   nb::class_<CallOptions>(module, "CallOptions")

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "completions.h"
 #include "pool/pooled_connection.h"
+#include "visit.h"
 
 namespace cenote::python {
 
@@ -43,7 +44,7 @@ class Held {
   Held& operator=(Held&&) = default;
   ~Held() {
     if (shared_.use_count() != 1) return;
-    const nb::gil_scoped_release released;
+    const Leave left;
     shared_.reset();
   }
   T* operator->() const { return shared_.get(); }

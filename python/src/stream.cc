@@ -88,7 +88,7 @@ void bind_stream(nb::module_& module) {
       .def("schema", [](const StreamHandle& self) { return schema_capsule(*self.state->schema); })
       .def("stream", [](const StreamHandle& self) {
         auto reader = [&]() -> Result<std::shared_ptr<arrow::RecordBatchReader>> {
-          const nb::gil_scoped_release released;
+          const Leave left;
           const Lock lock(self.state->mutex);
           if (!self.state->reader) {
             return make_error(ErrorKind::kInterface,

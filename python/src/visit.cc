@@ -1,8 +1,12 @@
-// A count of the threads inside, and the flag that stops it growing.
+// Two counts of the threads that are across, and the flag that stops them growing.
 #include "visit.h"
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <utility>
+
+#include <unistd.h>
 
 #include "base/mutex.h"
 #include "per_process.h"
@@ -10,50 +14,89 @@
 namespace cenote::python {
 namespace {
 
-struct Visits {
-  Mutex mutex;  // guards all below
-  std::condition_variable_any left;
-  int inside CENOTE_GUARDED_BY(mutex) = 0;
-  bool refused CENOTE_GUARDED_BY(mutex) = false;
+// Longer than a driver waits for its server to acknowledge a cancel.
+constexpr std::chrono::seconds kPatience{10};
+
+std::atomic<unsigned long> main_thread = 0;
+
+struct Crossings {
+  std::atomic<int> under_way = 0;
+  std::atomic<bool> refused = false;
+  std::atomic<bool> given_up = false;  // who comes back now would be killed
+  Mutex mutex;                         // of the wait alone
+  std::condition_variable_any all_back;
+
+  bool enter() {
+    ++under_way;  // before the look at the flag: whoever ends looks in the other order
+    if (!refused) return true;
+    leave();
+    return false;
+  }
+  void leave() {
+    if (--under_way > 0 || !refused) return;
+    const Lock lock(mutex);
+    all_back.notify_all();
+  }
 };
+
+Crossings& crossings() {
+  return per_process<Crossings>();
+}
 
 }  // namespace
 
 Visit::Visit() {
-  auto& visits = per_process<Visits>();
-  {
-    const Lock lock(visits.mutex);
-    if (visits.refused) return;
-    ++visits.inside;
-  }
-  gil_.emplace();
+  if (crossings().enter()) gil_.emplace();
 }
 
 Visit::~Visit() {
   if (!gil_) return;
   gil_.reset();
-  auto& visits = per_process<Visits>();
-  const Lock lock(visits.mutex);
-  --visits.inside;
-  visits.left.notify_all();
+  crossings().leave();
 }
 
-void end_visits() {
-  auto& visits = per_process<Visits>();
-  Lock lock(visits.mutex);
-  visits.refused = true;
-  while (visits.inside > 0) visits.left.wait(lock);
+Leave::Leave() {
+  if (on_main_thread() || crossings().enter()) gil_.emplace();
+}
+
+Leave::~Leave() {
+  if (!gil_) return;
+  const bool main = on_main_thread();
+  // The process is about to end: this thread ends with it.
+  while (!main && crossings().given_up) pause();
+  gil_.reset();
+  if (!main) crossings().leave();
+}
+
+Status ending_error() {
+  return make_error(ErrorKind::kPoolClosed, "the interpreter is ending, its pools are closed");
+}
+
+void end_crossings() {
+  auto& all = crossings();
+  all.refused = true;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  Lock lock(all.mutex);
+  while (all.under_way > 0) {
+    if (all.all_back.wait_until(lock, until) == std::cv_status::timeout) break;
+  }
+  all.given_up = true;
+}
+
+void remember_main_thread() {
+  main_thread = nb::cast<unsigned long>(
+      nb::module_::import_("threading").attr("main_thread")().attr("ident"));
+}
+
+bool on_main_thread() {
+  return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed);
 }
 
 std::shared_ptr<nb::object> shared_with_threads(nb::object object) {
   return {new nb::object(std::move(object)), [](nb::object* held) {
             const Visit visit;
-            if (visit) {
-              delete held;
-            } else {
-              held->release();  // the interpreter ends, and with it the object
-              delete held;
-            }
+            if (!visit) held->release();  // the interpreter ends, and with it the object
+            delete held;
           }};
 }
 
