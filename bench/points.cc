@@ -2,6 +2,7 @@
 // bench-points URL CONCURRENCY SECONDS; the database has the table `points` of groups/points.py.
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <arrow/table.h>
 #include <libpq-fe.h>
 
+#include "base/mutex.h"
 #include "bench.h"
 
 namespace cenote::bench {
@@ -48,6 +50,7 @@ int64_t point(int64_t thread, int64_t n) {
 }
 
 // As many threads as there are connections at the most, each with one of its own: nothing waits.
+// query_shared() is for more threads: the least that a pool can be, a stack under a mutex.
 class Bare {
  public:
   explicit Bare(const std::string& url) {
@@ -55,6 +58,7 @@ class Bare {
       PGconn* made = PQconnectdb(url.c_str());
       if (PQstatus(made) != CONNECTION_OK) fail(PQerrorMessage(made));
       PQclear(PQprepare(made, "point", std::string(kSelect).c_str(), 1, nullptr));
+      idle_.push_back(static_cast<int>(connections_.size()));
       connections_.push_back(made);
     }
   }
@@ -64,9 +68,27 @@ class Bare {
     for (PGconn* connection : connections_) PQfinish(connection);
   }
 
-  void query(int thread, int n) const {
-    PGconn* connection = connections_[static_cast<size_t>(thread)];
-    const std::string id = std::to_string(point(thread, n));
+  void query(int thread, int n) const { query_on(thread, point(thread, n)); }
+  void query_shared(int thread, int n) {
+    int taken = 0;
+    {
+      Lock lock(mutex_);
+      while (idle_.empty()) wake_.wait(lock);
+      taken = idle_.back();
+      idle_.pop_back();
+    }
+    query_on(taken, point(thread, n));
+    {
+      const Lock lock(mutex_);
+      idle_.push_back(taken);
+    }
+    wake_.notify_one();
+  }
+
+ private:
+  void query_on(int index, int64_t point) const {
+    PGconn* connection = connections_[static_cast<size_t>(index)];
+    const std::string id = std::to_string(point);
     const char* const values[] = {id.c_str()};
     PGresult* result = PQexecPrepared(connection, "point", 1, values, nullptr, nullptr, 1);
     if (PQntuples(result) != 1) fail(PQresultErrorMessage(result));
@@ -74,13 +96,15 @@ class Bare {
     PQclear(result);
   }
 
- private:
   std::vector<PGconn*> connections_;
+  Mutex mutex_;
+  std::condition_variable_any wake_;
+  std::vector<int> idle_ CENOTE_GUARDED_BY(mutex_);
 };
 
 void run(const std::string& url, int concurrency, double seconds) {
   const auto pool = open_pool(url, kConnections);
-  const Bare bare(url);
+  Bare bare(url);
   const auto ours = [&](int thread, int n) {
     const auto table = value(pool->execute_query(kSelect, Params::of(point(thread, n))));
     if (table->num_rows() != 1) fail("a point has no row");
@@ -95,6 +119,10 @@ void run(const std::string& url, int concurrency, double seconds) {
   Line("points", "libpq")
       .add("concurrency", concurrency)
       .add("per_second", rate(bare_threads, seconds, theirs));
+  const auto shared = [&](int thread, int n) { bare.query_shared(thread, n); };
+  Line("points", "libpq, shared")
+      .add("concurrency", concurrency)
+      .add("per_second", rate(concurrency, seconds, shared));
 }
 
 }  // namespace
