@@ -23,9 +23,7 @@ class MssqlTest : public DriverTest {
  protected:
   bool microsoft() const { return GetParam().name == "mssql_microsoft"; }
 
-  static DriverConfig settings() {
-    return GetParam().config(std::getenv(GetParam().variable));
-  }
+  static DriverConfig settings() { return GetParam().config(std::getenv(GetParam().variable)); }
   // A connection with other settings than the fixture's.
   static Result<std::unique_ptr<Connection>> connect_with(const DriverConfig& config) {
     ARROW_ASSIGN_OR_RAISE(const Driver* driver, find_driver("mssql"));

@@ -194,8 +194,7 @@ TEST_P(MssqlTypes, a_megabyte_of_text_goes_in_and_out) {
   make_table("cenote_lob", "id int, a nvarchar(max), b varbinary(max), c int");
   const auto bytes =
       std::make_shared<arrow::BinaryScalar>(arrow::Buffer::FromString(std::string(text)));
-  const auto done =
-      execute("insert into cenote_lob values (1, ?, ?, 7)", Params::of(text, bytes));
+  const auto done = execute("insert into cenote_lob values (1, ?, ?, 7)", Params::of(text, bytes));
   ASSERT_TRUE(done.ok()) << done.status();
   const auto got = table("select id, a, b, c from cenote_lob");
   ASSERT_TRUE(got.ok()) << got.status();
@@ -235,9 +234,14 @@ TEST_P(MssqlTypes, ingest_makes_columns_that_give_the_values_back) {
        arrow::field("at", arrow::timestamp(TimeUnit::MICRO)),
        arrow::field("zoned", arrow::timestamp(TimeUnit::MICRO, "UTC")),
        arrow::field("text", arrow::utf8()), arrow::field("bytes", arrow::binary())});
-  const std::vector<std::string> texts = {
-      "true", "255", "-12.3456", "2024-02-29", "23:59:59.123456", "1969-12-31 23:59:59.123456",
-      "2024-02-29 12:00:00.123456Z", "\U0001f600"};
+  const std::vector<std::string> texts = {"true",
+                                          "255",
+                                          "-12.3456",
+                                          "2024-02-29",
+                                          "23:59:59.123456",
+                                          "1969-12-31 23:59:59.123456",
+                                          "2024-02-29 12:00:00.123456Z",
+                                          "\U0001f600"};
   arrow::ArrayVector arrays;
   for (int i = 0; i < schema->num_fields(); ++i) {
     std::unique_ptr<arrow::ArrayBuilder> builder =
@@ -259,7 +263,8 @@ TEST_P(MssqlTypes, ingest_makes_columns_that_give_the_values_back) {
   EXPECT_TRUE((*got)->schema()->Equals(*schema, false)) << (*got)->schema()->ToString();
   for (int i = 0; i < schema->num_fields(); ++i) {
     EXPECT_TRUE((*got)->column(i)->Equals(arrow::ChunkedArray(arrays[static_cast<size_t>(i)])))
-        << schema->field(i)->name() << " " << (*got)->column(i)->GetScalar(2500).ValueOrDie()->ToString();
+        << schema->field(i)->name() << " "
+        << (*got)->column(i)->GetScalar(2500).ValueOrDie()->ToString();
   }
   drop_table("cenote_back");
 }

@@ -106,7 +106,8 @@ Trace ServerDialect::trace(std::string_view sql) const {
   SqlScanner scanner(sql, lexer());
   for (SqlToken token = scanner.next(); token != SqlToken::kEnd; token = scanner.next()) {
     std::string word(scanner.text());
-    // Temporary tables outlive the statement; so do those named [#t] or "#t".
+    if (word.starts_with('\'')) continue;
+    // Temporary tables outlive the statement; also those named [#t] or "#t".
     if (word.find('#') < 2) return Trace::kLasting;
     if (token != SqlToken::kWord) continue;
     std::transform(word.begin(), word.end(), word.begin(),

@@ -2,6 +2,7 @@
 #include "driver/odbc/call.h"
 
 #include <array>
+#include <system_error>
 #include <utility>
 
 namespace cenote::odbc {
@@ -9,29 +10,35 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// After the first SQLCancel: when the next steps come. It is repeated because it does nothing when
-// it arrives before the driver has sent the statement; the last step shuts the socket down, 5 s
-// after the first.
+// How long a server may take to acknowledge a cancel, or to end what is being closed.
+constexpr milliseconds kMostWait{5000};
+// SQLCancel does nothing when it comes before the driver has sent the statement, so it is repeated.
 constexpr std::array kPauses = {milliseconds(100), milliseconds(400), milliseconds(1500),
-                                milliseconds(3000)};
+                                kMostWait};
 
 }  // namespace
 
-void Gate::begin() {
+void Gate::begin(bool closing) {
   const Lock lock(mutex_);
   active_ = true;
+  closing_ = closing;
   interrupted_ = cancelled_ = broken_ = false;
+  if (closing) arm_breaker();
 }
 
 void Gate::end() {
-  std::vector<std::unique_ptr<InterruptGuard>> timers;
+  std::thread canceller;
+  std::unique_ptr<InterruptGuard> breaking;
   {
     const Lock lock(mutex_);
     active_ = false;
-    timers.swap(timers_);
+    canceller.swap(canceller_);
+    breaking.swap(breaking_);
   }
-  // Outside of the lock: a timer's destructor waits for its step, which takes it.
-  timers.clear();
+  changed_.notify_all();
+  // Outside of the lock, which both of them take.
+  if (canceller.joinable()) canceller.join();
+  breaking.reset();
 }
 
 bool Gate::busy() const {
@@ -39,10 +46,26 @@ bool Gate::busy() const {
   return active_;
 }
 
+bool Gate::enter(SQLHSTMT statement) {
+  const Lock lock(mutex_);
+  if (interrupted_) return false;
+  inside_ = true;
+  running_ = statement;
+  return true;
+}
+
+void Gate::leave() {
+  Lock lock(mutex_);
+  inside_ = false;
+  running_ = nullptr;
+  // What follows may free the statement.
+  while (cancelling_) changed_.wait(lock);
+}
+
 void Gate::cancel() noexcept {
   {
     const Lock lock(mutex_);
-    if (!active_ || interrupted_) return;
+    if (!active_ || interrupted_ || closing_) return;
     cancelled_ = true;
   }
   interrupt();
@@ -52,35 +75,50 @@ void Gate::interrupt() noexcept {
   const Lock lock(mutex_);
   if (!active_ || interrupted_) return;
   interrupted_ = true;
-  if (running_ != nullptr) odbc_.cancel(running_);
-  schedule(0);
-}
-
-void Gate::step(size_t number) noexcept {
-  const Lock lock(mutex_);
-  if (!active_) return;
-  if (number + 1 < kPauses.size()) {
-    if (running_ != nullptr) odbc_.cancel(running_);
-    schedule(number + 1);
-  } else if (inside_) {
+  if (!inside_) return;
+  arm_breaker();
+  if (running_ == nullptr) return;
+  try {
+    canceller_ = std::thread([this] { cancel_until_left(); });
+  } catch (const std::system_error&) {  // no thread to be had
     broken_ = true;
     breaker_.shut_down();
   }
 }
 
-void Gate::schedule(size_t number) {
-  const CallContext later{Deadline::in(kPauses.at(number)), {}};
-  timers_.push_back(std::make_unique<InterruptGuard>(later, [this, number] { step(number); }));
+void Gate::arm_breaker() {
+  const CallContext later{Deadline::in(kMostWait), {}};
+  breaking_ = std::make_unique<InterruptGuard>(later, [this] {
+    const Lock lock(mutex_);
+    if (!active_ || !(inside_ || closing_)) return;
+    broken_ = true;
+    breaker_.shut_down();
+  });
 }
 
-Call::Call(Gate& gate, const CallContext& context) : gate_(gate), closing_(false) {
-  gate_.begin();
+void Gate::cancel_until_left() noexcept {
+  Lock lock(mutex_);
+  for (const milliseconds pause : kPauses) {
+    if (!active_ || !inside_) return;
+    SQLHSTMT const statement = running_;
+    cancelling_ = true;
+    lock.unlock();
+    odbc_.cancel(statement);
+    lock.lock();
+    cancelling_ = false;
+    changed_.notify_all();
+    const TimePoint until = Clock::now() + pause;
+    while (active_ && inside_ && Clock::now() < until) changed_.wait_until(lock, until);
+  }
+}
+
+Call::Call(Gate& gate, const CallContext& context) : gate_(gate) {
+  gate_.begin(false);
   guard_.emplace(context, [&gate] { gate.interrupt(); });
 }
 
-Call::Call(Gate& gate) : gate_(gate), closing_(true) {
-  gate_.begin();
-  gate_.interrupt();
+Call::Call(Gate& gate) : gate_(gate) {
+  gate_.begin(true);
 }
 
 Call::~Call() {
@@ -88,25 +126,10 @@ Call::~Call() {
   gate_.end();
 }
 
-bool Call::enter(SQLHSTMT statement) {
-  const Lock lock(gate_.mutex_);
-  if (gate_.interrupted_ && !closing_) return false;
-  gate_.inside_ = true;
-  gate_.running_ = statement;
-  return true;
-}
-
-void Call::leave() {
-  const Lock lock(gate_.mutex_);
-  gate_.inside_ = false;
-  gate_.running_ = nullptr;
-}
-
 std::optional<ErrorKind> Call::interrupted() const {
   const Lock lock(gate_.mutex_);
   if (!gate_.interrupted_) return std::nullopt;
-  if (gate_.cancelled_) return ErrorKind::kCancelled;
-  if (!guard_) return ErrorKind::kCancelled;
+  if (gate_.cancelled_ || !guard_) return ErrorKind::kCancelled;
   return guard_->fired().value_or(ErrorKind::kCancelled);
 }
 

@@ -3,9 +3,10 @@
 // 5 s the socket under the driver is shut down, which ends any call.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <thread>
 
 #include "cenote/deadline.h"
 #include "cenote/error.h"
@@ -32,30 +33,38 @@ class Gate {
  private:
   friend class Call;
 
-  void begin();
+  void begin(bool closing);
   void end();
+  bool enter(SQLHSTMT statement);
+  void leave();
   // Called by deadline and stop; once for each call.
   void interrupt() noexcept;
-  void step(size_t number) noexcept;
-  void schedule(size_t number) CENOTE_REQUIRES(mutex_);
+  void cancel_until_left() noexcept;
+  void arm_breaker() CENOTE_REQUIRES(mutex_);
 
   const Library& odbc_;
   Breaker breaker_;
-  mutable Mutex mutex_;  // guards all below; held during SQLCancel, so that it cannot come too late
+  mutable Mutex mutex_;  // guards all below; never held during a call of ODBC
+  std::condition_variable_any changed_;
   bool active_ CENOTE_GUARDED_BY(mutex_) = false;
+  bool closing_ CENOTE_GUARDED_BY(mutex_) = false;
   bool interrupted_ CENOTE_GUARDED_BY(mutex_) = false;
   bool cancelled_ CENOTE_GUARDED_BY(mutex_) = false;
   bool broken_ CENOTE_GUARDED_BY(mutex_) = false;
   bool inside_ CENOTE_GUARDED_BY(mutex_) = false;         // a function of ODBC runs
   SQLHSTMT running_ CENOTE_GUARDED_BY(mutex_) = nullptr;  // on this statement, or on none
-  std::vector<std::unique_ptr<InterruptGuard>> timers_ CENOTE_GUARDED_BY(mutex_);
+  bool cancelling_ CENOTE_GUARDED_BY(mutex_) = false;     // SQLCancel runs
+  // Sends SQLCancel: a thread of its own, since Microsoft's driver blocks in it until the cancelled
+  // function returns.
+  std::thread canceller_ CENOTE_GUARDED_BY(mutex_);
+  std::unique_ptr<InterruptGuard> breaking_ CENOTE_GUARDED_BY(mutex_);
 };
 
 // The time in which one statement of the caller runs. One at a time for each gate.
 class Call {
  public:
   Call(Gate& gate, const CallContext& context);
-  // For what ends a statement or a connection: it is cancelled from the start, with 5 s to end.
+  // For what ends a statement or a connection: it has 5 s.
   explicit Call(Gate& gate);
   ~Call();
   Call(const Call&) = delete;
@@ -65,9 +74,9 @@ class Call {
   // `statement` is what SQLCancel stops, or null.
   template <typename Function>
   SQLRETURN run(SQLHSTMT statement, const Function& function) {
-    if (!enter(statement)) return SQL_ERROR;
+    if (!gate_.enter(statement)) return SQL_ERROR;
     const SQLRETURN result = function();
-    leave();
+    gate_.leave();
     return result;
   }
 
@@ -77,11 +86,7 @@ class Call {
   bool broken() const;
 
  private:
-  bool enter(SQLHSTMT statement);
-  void leave();
-
   Gate& gate_;
-  const bool closing_;
   std::optional<InterruptGuard> guard_;
 };
 

@@ -134,6 +134,8 @@ Status Reader::bind() {
   };
   ARROW_RETURN_NOT_OK(set(SQL_ATTR_ROW_ARRAY_SIZE, reinterpret_cast<SQLPOINTER>(block_)));
   ARROW_RETURN_NOT_OK(set(SQL_ATTR_ROWS_FETCHED_PTR, &fetched_));
+  states_.assign(block_, SQL_ROW_SUCCESS);
+  ARROW_RETURN_NOT_OK(set(SQL_ATTR_ROW_STATUS_PTR, states_.data()));
   SQLHDESC descriptor = nullptr;
   odbc.get_stmt_attr(statement_.get(), SQL_ATTR_APP_ROW_DESC, &descriptor, 0, nullptr);
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -166,6 +168,12 @@ Result<size_t> Reader::fetch(int64_t& bytes) {
   }
   // Drivers without block fetch count nothing.
   const size_t rows = block_ == 1 ? 1 : static_cast<size_t>(fetched_);
+  // A connection lost within a block is a mere warning to Microsoft's driver, and the next fetch
+  // would say that there are no more rows.
+  const auto failed = std::find(states_.begin(), states_.end(), SQL_ROW_ERROR);
+  if (failed != states_.end()) {
+    return session_->error(*call_, SQL_HANDLE_STMT, statement_.get());
+  }
   for (size_t i = 0; i < columns_.size(); ++i) {
     if (i < first_long_) {
       ARROW_RETURN_NOT_OK(columns_[i].append(rows, bytes));

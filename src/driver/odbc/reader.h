@@ -53,6 +53,7 @@ class Reader final : public arrow::RecordBatchReader {
   size_t first_long_ = 0;  // this column and all behind it come by SQLGetData
   size_t block_ = 1;       // rows of one fetch
   SQLULEN fetched_ = 0;
+  std::vector<SQLUSMALLINT> states_;  // of the rows of a block
   bool at_end_ = false;
   bool closed_ = false;
   std::string piece_;

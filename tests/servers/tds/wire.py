@@ -217,18 +217,23 @@ class Session(Connection):
                 self._plaintext += self._tunnel.unwrap(bytes(self._buffer))
                 self._buffer.clear()
             source = self._plaintext
-        payload, at, first = [], 0, 0
-        while len(source) - at >= HEADER:
-            kind, status, length = struct.unpack_from(">BBH", source, at)
+        at, last = 0, False
+        while not last:  # headers alone: a long request is copied once, not with each piece that arrives
+            if len(source) - at < HEADER:
+                return None
+            _, status, length = struct.unpack_from(">BBH", source, at)
             if len(source) - at < length:
                 return None
-            first = first or (kind << 8 | status)
-            payload.append(bytes(source[at + HEADER : at + length]))
             at += length
-            if status & 1:
-                del source[:at]
-                return PacketType(first >> 8), first & 0xFF, b"".join(payload)
-        return None
+            last = bool(status & 1)
+        payload, end, at = bytearray(), at, 0
+        kind, first, _ = struct.unpack_from(">BBH", source)
+        while at < end:
+            _, _, length = struct.unpack_from(">BBH", source, at)
+            payload += source[at + HEADER : at + length]
+            at += length
+        del source[:end]
+        return PacketType(kind), first, bytes(payload)
 
     def attention(self, wait: float) -> bool:
         readable, _, _ = select.select([self.link], [], [], wait)
