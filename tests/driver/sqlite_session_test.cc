@@ -92,6 +92,17 @@ TEST_F(Sqlite, a_file_that_was_replaced_is_not_written_to_any_more) {
   EXPECT_FALSE(fresh->execute({}, "insert into t values (1)", {}).ok());
 }
 
+TEST_F(Sqlite, a_transaction_whose_file_was_replaced_is_not_committed_into_nowhere) {
+  const auto database = open({{"database", file_}});
+  const auto connection = connect(*database);
+  run(*connection, "create table t (a integer)");
+  ASSERT_TRUE(connection->begin({}, {}).ok());
+  run(*connection, "insert into t values (1)");
+  fs::rename(file_, folder_ / "elsewhere.db");
+  EXPECT_EQ(error_kind(connection->commit({})), ErrorKind::kConnection);
+  EXPECT_FALSE(connection->usable());
+}
+
 TEST_F(Sqlite, a_missing_file_is_found_out_by_a_validation) {
   const auto database = open({{"database", file_}});
   const auto connection = connect(*database);

@@ -111,6 +111,9 @@ TEST_F(Sqlite, returning_rows_that_widen_are_written_once) {
   run(*connection, "create table t (n)");
   EXPECT_EQ(column(*connection, "insert into t values (1), ('two') returning n"), "string: 1, two");
   EXPECT_EQ(column(*connection, "select count(*) from t"), "int64: 2");
+  EXPECT_EQ(column(*connection, "insert into t values (3), (4), ('five') returning n", {.rows = 1}),
+            "string: 3, 4, five");
+  EXPECT_EQ(column(*connection, "select count(*) from t"), "int64: 5");
 }
 
 TEST_F(Sqlite, text_that_is_no_utf8_comes_as_bytes) {

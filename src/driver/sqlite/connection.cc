@@ -95,6 +95,7 @@ Result<int64_t> SqliteConnection::ingest(const CallContext& context, const Inges
                                          arrow::RecordBatchReader& rows) {
   ARROW_RETURN_NOT_OK(check_free());
   const Session::Call call(*session_, context);
+  ARROW_RETURN_NOT_OK(session_->check_file(true));
   return ingest_rows(*session_, target, rows);
 }
 
@@ -156,6 +157,7 @@ Status SqliteConnection::end_transaction(const CallContext& context, std::string
 }
 
 Status SqliteConnection::commit(const CallContext& context) {
+  ARROW_RETURN_NOT_OK(session_->check_file(true));
   return end_transaction(context, "commit");
 }
 

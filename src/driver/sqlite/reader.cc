@@ -132,6 +132,8 @@ Status Reader::keep_rows() {
     ARROW_RETURN_NOT_OK(advance());
   }
   kept_ = true;
+  // All rows are here, so that none has to contradict: what was written is told.
+  limits_.whole = true;
   on_row_ = !cells_.empty();
   return Status::OK();
 }
