@@ -19,8 +19,9 @@ class Deadline {
   constexpr explicit Deadline(TimePoint at) : at_(at) {}
 
   // `wait` from now; durations too long for the clock mean never.
-  static Deadline in(Duration wait) {
-    const TimePoint now = Clock::now();
+  static Deadline in(Duration wait) { return after(Clock::now(), wait); }
+  // The same for a caller that knows what time it is.
+  static Deadline after(TimePoint now, Duration wait) {
     return wait >= TimePoint::max() - now ? Deadline() : Deadline(now + wait);
   }
 

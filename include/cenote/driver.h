@@ -173,6 +173,11 @@ class Connection {
   // The server's name for the session (backend pid, spid), for logs and for finding it in the
   // server's list; or empty.
   virtual std::string session_id() const = 0;
+
+  // Called in a forked child, for each session it inherited: lets go of what the operating system
+  // shares (closes the child's copy of the socket), says nothing to the server and touches no lock,
+  // since the session goes on in the parent. The object is never used or destroyed afterwards.
+  virtual void leave_to_parent() noexcept {}
 };
 
 struct ConnectOptions {

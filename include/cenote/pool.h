@@ -2,6 +2,7 @@
 // out.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -93,11 +94,13 @@ struct PoolStatus {
   std::string type;
   std::string endpoint;
   int max = 0;     // the limit: both lanes together
-  int total = 0;   // connecting + idle + active + resetting + closing
+  int total = 0;   // connecting + idle + active + resetting + closing + checking
   int active = 0;  // checked out
   int idle = 0;
   int connecting = 0;
+  int resetting = 0;  // being cleaned, or proved alive while idle
   int closing = 0;
+  int checking = 0;  // the health checker's own, which yields when callers need its place
   int waiting = 0;
   uint64_t generation = 0;
   bool paused = false;
@@ -137,6 +140,7 @@ struct PoolMetrics {
 class DatabasePool;
 
 // A checked-out connection: move-only; its destructor returns it. Belongs to one thread at a time.
+// One that was inherited by a forked child must not be used there; dropping it does nothing.
 class Lease {
  public:
   Lease() = default;
@@ -165,8 +169,9 @@ class Lease {
     std::swap(slot_, other.slot_);
   }
 
-  // Shared: a lease may outlive whoever opened the pool, and must still be able to return.
-  std::shared_ptr<DatabasePool> pool_;
+  // A lease may outlive whoever opened the pool: an open connection keeps its pool alive. No shared
+  // pointer here, because counting references would cost a checkout more than the rest of it.
+  DatabasePool* pool_ = nullptr;
   Connection* connection_ = nullptr;
   uint32_t slot_ = 0;
 };
@@ -178,12 +183,13 @@ using Completion = std::function<void(Result<T>)>;
 
 // ADR-002's `connection_pool: Box<dyn DatabasePool>`: checkout and return, nothing of SQL.
 // Thread-safe.
-class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
+class DatabasePool {
  public:
   virtual ~DatabasePool() = default;
 
-  // FIFO; kPoolTimeout says total, active, idle, waiting and the longest holder. `tag` names the
-  // holder and must outlive the lease only where it is a literal; it is copied.
+  // First in, first out, but for running callers that may pass the queue while its head has waited
+  // for less than 1 ms. kPoolTimeout says total, active, idle, waiting and the longest holder.
+  // `tag` names the holder; its beginning is copied.
   virtual Result<Lease> checkout(const CallContext& context, Access access,
                                  std::string_view tag) = 0;
   // The same without a thread while it waits. Stopping completes it with kCancelled.
@@ -204,10 +210,10 @@ class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
 
  protected:
   friend class Lease;
-  static Lease make_lease(std::shared_ptr<DatabasePool> pool, Connection* connection,
-                          uint32_t slot) {
+  // The pool must live until the lease came back.
+  Lease make_lease(Connection* connection, uint32_t slot) {
     Lease lease;
-    lease.pool_ = std::move(pool);
+    lease.pool_ = this;
     lease.connection_ = connection;
     lease.slot_ = slot;
     return lease;
@@ -218,6 +224,7 @@ class DatabasePool : public std::enable_shared_from_this<DatabasePool> {
 // ---- LocalPool
 // --------------------------------------------------------------------------------------------------------
 
+struct Call;
 class HealthChecker;
 class LocalMetrics;
 class LocalPool;
@@ -261,6 +268,10 @@ class Transaction {
 
 // ADR-002's LocalPool {id, connection_pool, metrics, health_checker}. Thread-safe. Held by
 // shared_ptr, because streams, transactions and asynchronous calls keep it alive until they ended.
+//
+// A forked child may use it too: it drops the sessions of its parent without touching them and
+// opens its own on first use. Leases, streams and transactions that were open at the fork stay the
+// parent's: in the child they answer with kInterface, and dropping them does nothing.
 class LocalPool : public std::enable_shared_from_this<LocalPool> {
  public:
   struct Parts;  // of the implementation
@@ -313,7 +324,8 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
   // Prometheus text of this pool's metrics, names as OpenTelemetry's semantic conventions give
   // them.
   std::string prometheus() const;
-  // One check now, by the health checker's own rules and connection.
+  // One check now, by the health checker's own rules. OK too where the pool is so full that there
+  // is no way to ask, unless the last answer was bad.
   Status health_check(const CallContext& context);
 
   DatabasePool& connection_pool();
@@ -323,7 +335,11 @@ class LocalPool : public std::enable_shared_from_this<LocalPool> {
  private:
   friend struct LocalPoolAccess;
   explicit LocalPool(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  Result<Transaction> begin_on(Lease lease, const Call& call, const TransactionOptions& options);
+  // This process's parts: a forked child makes its own on first use.
+  Parts& parts() const;
+  Parts& renew_after_fork() const;
+  mutable std::atomic<Parts*> parts_;
 };
 
 }  // namespace cenote

@@ -5,19 +5,26 @@
 #include <random>
 #include <utility>
 
-#include "base/clip.h"
-
 namespace cenote {
+namespace {
+
+constexpr Duration kFresh = std::chrono::seconds(1);
+
+// A lease's slot: the lane in the lowest bit.
+constexpr uint32_t lease_slot(uint32_t lane, uint32_t slot) {
+  return (slot << 1) | lane;
+}
+
+}  // namespace
+
 void Lease::give_back() noexcept {
   if (connection_ == nullptr) return;
-  const auto pool = std::move(pool_);
-  pool->give_back(slot_, std::exchange(connection_, nullptr), false);
+  std::exchange(pool_, nullptr)->give_back(slot_, std::exchange(connection_, nullptr), false);
 }
 
 void Lease::discard() noexcept {
   if (connection_ == nullptr) return;
-  const auto pool = std::move(pool_);
-  pool->give_back(slot_, std::exchange(connection_, nullptr), true);
+  std::exchange(pool_, nullptr)->give_back(slot_, std::exchange(connection_, nullptr), true);
 }
 
 ConnectionPool::ConnectionPool(const PoolConfig& config, const DriverTraits& traits,
@@ -29,260 +36,198 @@ ConnectionPool::ConnectionPool(const PoolConfig& config, const DriverTraits& tra
       database_(std::move(database)),
       metrics_(std::move(metrics)),
       executor_(std::move(executor)),
-      random_(std::random_device{}()) {
-  const PoolOptions& options = config_.pool;
-  const int readers = !traits_.has_read_lane              ? 0
-                      : database_->default_readers() == 0 ? 0
-                      : options.max_readers > 0           ? options.max_readers
-                                                          : database_->default_readers();
-  Lane writer;
+      lanes_(make_lanes(config_, traits_, *database_)),
+      random_(std::random_device{}()),
+      session_(lanes_.back()->handoff) {}
+
+std::vector<std::unique_ptr<ConnectionPool::Lane>> ConnectionPool::make_lanes(
+    const PoolConfig& config, const DriverTraits& traits, const Database& database) {
+  const PoolOptions& options = config.pool;
+  const int readers = !traits.has_read_lane             ? 0
+                      : database.default_readers() == 0 ? 0
+                      : options.max_readers > 0         ? options.max_readers
+                                                        : database.default_readers();
   // Where reads have a lane of their own, one writer is all that the database can use.
-  writer.max = readers > 0 ? 1 : options.max_connections;
-  writer.min = std::min(writer.max, options.min_connections);
-  lanes_.push_back(std::move(writer));
+  const int writers = readers > 0 ? 1 : options.max_connections;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  lanes.push_back(
+      std::make_unique<Lane>(Access::kReadWrite, 0,
+                             Handoff::Limits{writers, std::min(writers, options.min_connections),
+                                             options.max_connecting, options.max_waiting}));
   if (readers > 0) {
-    Lane lane;
-    lane.access = Access::kReadOnly;
-    lane.max = readers;
-    lanes_.push_back(std::move(lane));
+    lanes.push_back(std::make_unique<Lane>(
+        Access::kReadOnly, 1,
+        Handoff::Limits{readers, 0, options.max_connecting, options.max_waiting}));
   }
-  keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
+  return lanes;
 }
 
-ConnectionPool::~ConnectionPool() {
-  abort();
-  keeper_.request_stop();
-  changed_.notify_all();
+Status ConnectionPool::inherited_error() const {
+  return make_error(ErrorKind::kInterface,
+                    "pool '" + config_.id +
+                        "': this handle was made before the process forked; take "
+                        "connection_pool() again in the child");
 }
 
-ConnectionPool::Lane& ConnectionPool::lane_of(Access access) {
-  return access == Access::kReadOnly && lanes_.size() > 1 ? lanes_[1] : lanes_[0];
+bool ConnectionPool::stale(const Entry& entry, TimePoint now) const {
+  return entry.generation.load(std::memory_order_relaxed) !=
+             generation_.load(std::memory_order_relaxed) ||
+         now >= entry.expires.load(std::memory_order_relaxed) || !entry.connection->usable();
 }
 
-Status ConnectionPool::refusal() const {
-  if (!closed_) return Status::OK();
-  return make_error(ErrorKind::kPoolClosed,
-                    "pool '" + config_.id + "' is closed; open it again or use another pool");
-}
-
-bool ConnectionPool::must_close(const Entry& entry, TimePoint now) const {
-  return closed_ || entry.generation != generation_ || now >= entry.expires ||
-         !entry.connection->usable() ||
-         lanes_[entry.lane].total - lanes_[entry.lane].closing > lanes_[entry.lane].max;
-}
-
-bool ConnectionPool::take_idle(Lane& lane, uint32_t* slot, std::vector<uint32_t>* dead) {
-  const TimePoint now = Clock::now();
-  while (!lane.idle.empty()) {
-    *slot = lane.idle.back();
-    lane.idle.pop_back();
-    Entry& entry = *entries_[*slot];
-    entry.state = State::kBusy;
-    if (!must_close(entry, now)) return true;
-    dead->push_back(*slot);
-  }
-  return false;
-}
-
-void ConnectionPool::activate(uint32_t slot, std::string_view tag) {
-  Entry& entry = *entries_[slot];
-  entry.state = State::kActive;
-  entry.taken_at = Clock::now();
-  entry.leak_logged = false;
-  entry.tag = clipped(tag, 120);
-}
-
-Lease ConnectionPool::lease_of(uint32_t slot) {
-  return make_lease(shared_from_this(), entries_[slot]->connection.get(), slot);
-}
-
-bool ConnectionPool::prove_alive(uint32_t slot, const CallContext& context) {
-  Connection* connection = nullptr;
-  {
-    const Lock lock(mutex_);
-    const Entry& entry = *entries_[slot];
-    if (Clock::now() - entry.idle_since < config_.pool.validate_after_idle) return true;
-    connection = entry.connection.get();
-  }
-  const CallContext bounded{context.deadline.sooner(Deadline::in(config_.pool.validation_timeout)),
-                            context.stop};
-  if (connection->validate(bounded).ok()) return true;
-  close_entry(slot);
-  return false;
+Lease ConnectionPool::lease_of(Lane& lane, uint32_t slot) {
+  return make_lease(lane.entries[slot].connection.get(), lease_slot(lane.index, slot));
 }
 
 Result<Lease> ConnectionPool::checkout(const CallContext& context, Access access,
-                                       std::string_view tag) {
-  for (;;) {
-    std::vector<uint32_t> dead;
-    uint32_t slot = 0;
-    bool taken = false;
-    Result<Lease> result = Lease();
-    {
-      Lock lock(mutex_);
-      ARROW_RETURN_NOT_OK(refusal());
-      Lane& lane = lane_of(access);
-      if (lane.waiters.empty() && !paused_) taken = take_idle(lane, &slot, &dead);
-      if (!taken && dead.empty()) {
-        if (config_.pool.max_waiting > 0 &&
-            static_cast<int>(lane.waiters.size()) >= config_.pool.max_waiting) {
-          return make_error(ErrorKind::kPoolExhausted,
-                            "pool '" + config_.id + "': " + std::to_string(lane.waiters.size()) +
-                                " callers wait already; raise max_waiting or max_connections");
-        }
-        auto waiter = std::make_shared<Waiter>();
-        waiter->tag = tag;
-        waiter->since = Clock::now();
-        waiter->context = context;
-        lane.waiters.push_back(waiter);
-        start_connects(lane);
-        waiter->wake.wait_until(lock, context.stop, context.deadline.at(),
-                                [&] { return !waiter->linked; });
-        const Duration waited = Clock::now() - waiter->since;
-        if (waiter->linked) {
-          lane.waiters.remove(waiter);
-          waiter->linked = false;
-          return late_error(lane, *waiter);
-        }
-        metrics_->wait_time.record(waited);
-        ARROW_RETURN_NOT_OK(waiter->status);
-        metrics_->checkouts.fetch_add(1, std::memory_order_relaxed);
-        return lease_of(waiter->slot);
-      }
-    }
-    for (const uint32_t each : dead) close_entry(each);
-    if (!taken) continue;
-    if (!prove_alive(slot, context)) continue;
-    const Lock lock(mutex_);
-    activate(slot, tag);
-    metrics_->wait_time.record(Duration::zero());
-    metrics_->checkouts.fetch_add(1, std::memory_order_relaxed);
-    return lease_of(slot);
+                                       std::string_view tag, TimePoint now) {
+  if (born_ != fork_generation()) return inherited_error();
+  Lane& lane = lane_of(access);
+  const std::optional<Handoff::Taken> taken = lane.handoff.try_take(now, tag);
+  if (taken && now - taken->idle_since < config_.pool.validate_after_idle &&
+      !stale(lane.entries[taken->slot], now)) {
+    metrics_->got_connection(Duration::zero());
+    return lease_of(lane, taken->slot);
   }
+  return checkout_slowly(lane, context, tag, taken, now);
+}
+
+Result<Lease> ConnectionPool::checkout_slowly(Lane& lane, const CallContext& context,
+                                              std::string_view tag,
+                                              std::optional<Handoff::Taken> taken,
+                                              TimePoint began) {
+  for (;;) {
+    if (taken && prove_alive(lane, *taken, context)) {
+      metrics_->got_connection(Clock::now() - began);
+      return lease_of(lane, taken->slot);
+    }
+    std::condition_variable_any wake;
+    Waiter waiter;
+    waiter.context = context;
+    waiter.tag = tag;
+    waiter.since = began;
+    waiter.wake = &wake;
+    // Whose connection turned out dead keeps its place: it is back in the queue before that
+    // connection's place is free.
+    perform(lane, lane.handoff.enqueue(waiter, taken.has_value()));
+    if (taken) close_elsewhere(lane, taken->slot);
+    Handoff::Work work;
+    const Waiter::Fate fate = lane.handoff.wait(waiter, &work);
+    perform(lane, std::move(work));
+    if (fate != Waiter::Fate::kServed) return refusal(waiter);
+    taken = {waiter.slot, waiter.idle_since};
+  }
+}
+
+bool ConnectionPool::prove_alive(Lane& lane, const Handoff::Taken& taken,
+                                 const CallContext& context) {
+  Entry& entry = lane.entries[taken.slot];
+  const TimePoint now = Clock::now();
+  if (stale(entry, now)) return false;
+  // One that was made for this caller needs no proof, even where every other is to be proved.
+  const bool fresh = std::exchange(entry.fresh, false);
+  const Duration idle = now - taken.idle_since;
+  if (idle < config_.pool.validate_after_idle || (fresh && idle < kFresh)) return true;
+  const Deadline limit = Deadline::in(config_.pool.validation_timeout);
+  return entry.connection->validate({context.deadline.sooner(limit), context.stop}).ok();
+}
+
+Status ConnectionPool::refusal(const Waiter& waiter) const {
+  switch (waiter.fate) {
+    case Waiter::Fate::kFailed:
+      return make_error(*error_detail(*waiter.error), waiter.error->message());
+    case Waiter::Fate::kClosed:
+      return make_error(ErrorKind::kPoolClosed,
+                        "pool '" + config_.id + "' is closed; open it again or use another pool");
+    case Waiter::Fate::kFull:
+      return make_error(ErrorKind::kPoolExhausted,
+                        "pool '" + config_.id + "': " + std::to_string(config_.pool.max_waiting) +
+                            " callers wait already; raise max_waiting or max_connections");
+    default:
+      break;
+  }
+  if (waiter.context.stop.stop_requested()) {
+    return make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
+  }
+  metrics_->timed_out();
+  return timeout_error(Clock::now() - waiter.since);
 }
 
 void ConnectionPool::checkout_async(const CallContext& context, Access access, std::string tag,
                                     Completion<Lease> done) {
-  auto waiter = std::make_shared<Waiter>();
-  waiter->tag = std::move(tag);
-  waiter->since = Clock::now();
-  waiter->done = std::move(done);
+  if (born_ != fork_generation()) return done(inherited_error());
+  auto waiter = std::make_shared<AsyncWaiter>();
   waiter->context = context;
   waiter->access = access;
-  std::vector<WaiterPtr> told;
-  {
-    const Lock lock(mutex_);
-    Lane& lane = lane_of(access);
-    waiter->status = refusal();
-    if (waiter->status.ok() && config_.pool.max_waiting > 0 &&
-        static_cast<int>(lane.waiters.size()) >= config_.pool.max_waiting) {
-      waiter->status =
-          make_error(ErrorKind::kPoolExhausted,
-                     "pool '" + config_.id + "': the queue is full; raise max_waiting");
-    }
-    if (!waiter->status.ok()) {
-      waiter->linked = false;
-      told.push_back(waiter);
-    } else {
-      lane.waiters.push_back(waiter);
-      serve(lane, &told);
-    }
-    if (waiter->linked && (!context.deadline.is_never() || context.stop.stop_possible())) {
-      // The interrupt only hands over: expiring destroys the guard, which must not happen inside
-      // the interrupt.
-      const std::weak_ptr<Waiter> weak = waiter;
-      auto self = std::static_pointer_cast<ConnectionPool>(shared_from_this());
-      waiter->guard = std::make_unique<InterruptGuard>(context, [self, weak, access] {
-        self->executor_->post([self, weak, access] {
-          if (const WaiterPtr late = weak.lock()) self->expire(late, access);
+  waiter->text = std::move(tag);
+  waiter->tag = waiter->text;
+  waiter->since = Clock::now();
+  waiter->done = std::move(done);
+  queue_async(waiter, false);
+}
+
+void ConnectionPool::queue_async(const std::shared_ptr<AsyncWaiter>& waiter, bool front) {
+  Lane& lane = lane_of(waiter->access);
+  const CallContext& context = waiter->context;
+  if (!waiter->guard && (!context.deadline.is_never() || context.stop.stop_possible())) {
+    // Set before the waiter is queued, while it is this thread's alone. The interrupt only hands
+    // over: expiring ends in the caller's code, which must not run on the watchdog's thread.
+    waiter->guard = std::make_unique<InterruptGuard>(
+        context, [self = shared_from_this(), &lane, weak = std::weak_ptr<Waiter>(waiter)] {
+          self->executor_->post([self, &lane, weak] {
+            const auto late = weak.lock();
+            Handoff::Work work;
+            if (late != nullptr && lane.handoff.expire(*late, &work)) {
+              self->perform(lane, std::move(work));
+            }
+          });
         });
-      });
-    }
   }
-  tell(std::move(told));
+  waiter->self = waiter;
+  perform(lane, lane.handoff.enqueue(*waiter, front));
 }
 
-Status ConnectionPool::late_error(const Lane& lane, const Waiter& waiter) const {
-  if (waiter.context.stop.stop_requested()) {
-    return make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
+void ConnectionPool::complete_async(Lane& lane, const std::shared_ptr<AsyncWaiter>& waiter) {
+  if (waiter->fate != Waiter::Fate::kServed) {
+    waiter->guard.reset();
+    return waiter->done(refusal(*waiter));
   }
-  metrics_->timeouts.fetch_add(1, std::memory_order_relaxed);
-  return timeout_error(lane, Clock::now() - waiter.since);
+  const uint32_t slot = waiter->slot;
+  if (!prove_alive(lane, {slot, waiter->idle_since}, waiter->context)) {
+    queue_async(waiter, true);  // first, so that it keeps its place
+    return close_slot(lane, slot);
+  }
+  waiter->guard.reset();
+  metrics_->got_connection(Clock::now() - waiter->since);
+  waiter->done(lease_of(lane, slot));
 }
 
-void ConnectionPool::expire(const WaiterPtr& waiter, Access access) {
-  {
-    const Lock lock(mutex_);
-    if (!waiter->linked) return;
-    Lane& lane = lane_of(access);
-    lane.waiters.remove(waiter);
-    waiter->linked = false;
-    if (waiter->context.stop.stop_requested()) {
-      waiter->status =
-          make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
-    } else {
-      metrics_->timeouts.fetch_add(1, std::memory_order_relaxed);
-      waiter->status = timeout_error(lane, Clock::now() - waiter->since);
-    }
-  }
-  tell({waiter});
+void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard) noexcept {
+  if (born_ != fork_generation()) return;
+  Lane& lane = *lanes_[id & 1];
+  const uint32_t slot = id >> 1;
+  const TimePoint now = Clock::now();
+  metrics_->returned_connection(now - lane.handoff.since(slot));
+  const Entry& entry = lane.entries[slot];
+  const bool clean = !discard && !stale(entry, now) && !connection->dirty();
+  // After this the pool may be gone: whoever closed the connection may have been its last owner.
+  if (clean && lane.handoff.release(slot, now)) return;
+  give_back_slowly(lane, slot, discard);
 }
 
-void ConnectionPool::serve(Lane& lane, std::vector<WaiterPtr>* told) {
-  std::vector<uint32_t> dead;
-  uint32_t slot = 0;
-  const auto late = [](const Waiter& waiter) {
-    return waiter.context.deadline.passed() || waiter.context.stop.stop_requested();
-  };
-  while (!paused_ && !lane.waiters.empty()) {
-    // Whoever is past its deadline gets its error, never a connection.
-    WaiterPtr head = lane.waiters.front();
-    const bool expired = late(*head);
-    if (!expired && !take_idle(lane, &slot, &dead)) break;
-    lane.waiters.pop_front();
-    head->linked = false;
-    if (expired) {
-      head->status = late_error(lane, *head);
-      told->push_back(std::move(head));
-      continue;
-    }
-    head->slot = slot;
-    activate(slot, head->tag);
-    told->push_back(std::move(head));
+void ConnectionPool::give_back_slowly(Lane& lane, uint32_t slot, bool discard) {
+  const auto self = shared_from_this();  // while the slot is held, the pool lives
+  Connection& connection = *lane.entries[slot].connection;
+  bool good = !discard && connection.usable();
+  if (good && connection.dirty()) {
+    lane.handoff.set_busy(slot);
+    good = connection.reset({Deadline::in(config_.pool.reset_timeout), {}}).ok();
   }
-  for (const uint32_t each : dead) {
-    executor_->post([self = shared_from_this(), this, each] { close_entry(each); });
-  }
-  if (!paused_) start_connects(lane);
-}
-
-void ConnectionPool::tell(std::vector<WaiterPtr> told) {
-  for (WaiterPtr& waiter : told) {
-    if (!waiter->done) {
-      waiter->wake.notify_all();
-      continue;
-    }
-    executor_->post([self = std::static_pointer_cast<ConnectionPool>(shared_from_this()),
-                     waiter = std::move(waiter)] {
-      waiter->guard.reset();
-      self->metrics_->wait_time.record(Clock::now() - waiter->since);
-      if (!waiter->status.ok()) {
-        waiter->done(waiter->status);
-        return;
-      }
-      if (!self->prove_alive(waiter->slot, waiter->context)) {
-        self->checkout_async(waiter->context, waiter->access, std::move(waiter->tag),
-                             std::move(waiter->done));
-        return;
-      }
-      self->metrics_->checkouts.fetch_add(1, std::memory_order_relaxed);
-      Lease lease;
-      {
-        const Lock lock(self->mutex_);
-        lease = self->lease_of(waiter->slot);
-      }
-      waiter->done(std::move(lease));
-    });
+  const TimePoint now = Clock::now();
+  if (!good || stale(lane.entries[slot], now) || lane.handoff.surplus()) {
+    close_slot(lane, slot);
+  } else if (!lane.handoff.release(slot, now)) {
+    perform(lane, lane.handoff.give_back(slot, now));
   }
 }
 

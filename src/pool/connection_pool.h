@@ -1,34 +1,44 @@
-// The DatabasePool of every local pool: who gets which connection when. It knows connections only
-// as things that can be made, proved alive, cleaned and closed. docs/pool.md describes the rules.
+// The DatabasePool of every local pool: makes, proves, cleans and closes the connections that its
+// lanes' handoffs give out. docs/pool.md describes the rules.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
-#include <deque>
-#include <list>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "cenote/pool.h"
 
+#include "base/fork.h"
 #include "base/mutex.h"
 #include "base/watchdog.h"
 #include "pool/executor.h"
+#include "pool/handoff.h"
 #include "pool/local_metrics.h"
+#include "pool/probe_session.h"
+#include "pool/stable_array.h"
 
 namespace cenote {
 
-class ConnectionPool final : public DatabasePool {
+// Must be held by a shared_ptr, and be told to abort() by its owner: an open connection keeps its
+// pool alive.
+class ConnectionPool final : public DatabasePool,
+                             public std::enable_shared_from_this<ConnectionPool> {
  public:
-  // Shared, because a lease may keep the pool alive after its LocalPool is gone.
   ConnectionPool(const PoolConfig& config, const DriverTraits& traits,
                  std::shared_ptr<Database> database, std::shared_ptr<LocalMetrics> metrics,
                  std::shared_ptr<Executor> executor);
-  ~ConnectionPool() override;
 
-  Result<Lease> checkout(const CallContext& context, Access access, std::string_view tag) override;
+  Result<Lease> checkout(const CallContext& context, Access access, std::string_view tag) override {
+    return checkout(context, access, tag, Clock::now());
+  }
+  // For a caller that knows what time it is: a reading of the clock costs a fifth of a checkout.
+  Result<Lease> checkout(const CallContext& context, Access access, std::string_view tag,
+                         TimePoint now);
   void checkout_async(const CallContext& context, Access access, std::string tag,
                       Completion<Lease> done) override;
   PoolStatus status() const override;
@@ -40,89 +50,93 @@ class ConnectionPool final : public DatabasePool {
 
   // Refuses what waits and cancels what runs, without waiting.
   void abort();
-  // Opens a connection outside the lanes, with the pool's credentials and limits: for the health
-  // checker.
-  Result<std::unique_ptr<Connection>> connect(const CallContext& context, Access access);
+  // One round of upkeep: reaps, refills, keeps alive, logs leaks. `unnoticed`: how much longer the
+  // sleep before it took than was asked for; long if the machine was suspended.
+  void keep(TimePoint now, Duration unnoticed);
+  // Sleeps until the next round is due, or a stop is requested. Returns `unnoticed`.
+  Duration wait_for_upkeep(const std::stop_token& stop);
+
+  // For the health checker: a session within the limit. It keeps one of its own while callers would
+  // still find a place, borrows an idle one otherwise; nothing if the pool is full: then there is
+  // nothing to see.
+  std::optional<Result<Probe>> probe(const CallContext& context);
+  // Gives up the health checker's own session, now or when its check ends.
+  void yield_probe_session();
+
+  // In a forked child: lets go of the parent's sessions without a word to the server.
+  void leave_to_parent() noexcept;
 
  private:
-  enum class State : uint8_t {
-    kIdle,
-    kActive,
-    kBusy
-  };  // kBusy: being validated, cleaned or closed
-
   struct Entry {
-    std::unique_ptr<Connection> connection;
-    uint32_t lane = 0;
-    uint64_t generation = 0;
-    TimePoint expires;
-    TimePoint idle_since;
-    TimePoint taken_at;
-    State state = State::kBusy;
-    bool leak_logged = false;
-    std::string tag;
+    std::unique_ptr<Connection> connection;  // of the slot's holder, as is the next
+    bool fresh = false;                      // made, but not used yet
+    std::shared_ptr<ConnectionPool> pool;    // while the connection is open
+    std::atomic<uint64_t> generation{0};
+    std::atomic<TimePoint> expires{TimePoint::max()};
+    std::atomic<TimePoint> keepalive_at{TimePoint::max()};
+    std::atomic<TimePoint> leak_logged_at{TimePoint::min()};  // the checkout that was logged
+    // Callers of cancel() from outside; closing waits for them.
+    std::atomic<int> pins{0};
   };
-
-  // A caller in the queue. All members are guarded by the pool's mutex; `done` is called without
-  // it.
-  struct Waiter {
-    std::string tag;
-    TimePoint since;
-    bool linked = true;
-    uint32_t slot = 0;  // served if `status` is OK and it is no longer linked
-    Status status;
-    std::condition_variable_any wake;  // for those who wait on a thread
-    Completion<Lease> done;            // for those who do not
-    CallContext context;
+  struct Lane {
+    Lane(Access lane_access, uint32_t lane_index, const Handoff::Limits& limits)
+        : access(lane_access), index(lane_index), handoff(limits) {}
+    const Access access;
+    const uint32_t index;
+    Handoff handoff;
+    StableArray<Entry> entries;
+  };
+  struct AsyncWaiter final : Waiter {
+    std::string text;
     Access access = Access::kReadWrite;
+    Completion<Lease> done;
     std::unique_ptr<InterruptGuard> guard;
   };
-  using WaiterPtr = std::shared_ptr<Waiter>;
-
-  struct Lane {
-    Access access = Access::kReadWrite;
-    int max = 0;
-    int min = 0;
-    int total = 0;  // connecting too
-    int connecting = 0;
-    int closing = 0;
-    std::vector<uint32_t> idle;  // newest last
-    std::list<WaiterPtr> waiters;
-  };
-
   void give_back(uint32_t slot, Connection* connection, bool discard) noexcept override;
+  // Cleans, closes or hands over: whatever is more than making the slot idle.
+  void give_back_slowly(Lane& lane, uint32_t slot, bool discard);
 
-  Lane& lane_of(Access access) CENOTE_REQUIRES(mutex_);
-  Status refusal() const CENOTE_REQUIRES(mutex_);
-  // The newest idle connection that is still good, or false. Stale ones go to `dead`.
-  bool take_idle(Lane& lane, uint32_t* slot, std::vector<uint32_t>* dead) CENOTE_REQUIRES(mutex_);
-  bool must_close(const Entry& entry, TimePoint now) const CENOTE_REQUIRES(mutex_);
-  void activate(uint32_t slot, std::string_view tag) CENOTE_REQUIRES(mutex_);
-  Lease lease_of(uint32_t slot) CENOTE_REQUIRES(mutex_);
-  // Validates a taken connection if it was idle long enough to need it; called without the lock.
-  bool prove_alive(uint32_t slot, const CallContext& context);
-  // Serves waiters from idle connections and starts connects. Waiters to be told are appended to
-  // `told`.
-  void serve(Lane& lane, std::vector<WaiterPtr>* told) CENOTE_REQUIRES(mutex_);
-  void tell(std::vector<WaiterPtr> told);
-  void fail_waiters(Lane& lane, const Status& status, bool all, std::vector<WaiterPtr>* told)
-      CENOTE_REQUIRES(mutex_);
-  void start_connects(Lane& lane) CENOTE_REQUIRES(mutex_);
-  void run_connect(uint32_t lane);
-  void close_entry(uint32_t slot);
-  Status timeout_error(const Lane& lane, Duration waited) const CENOTE_REQUIRES(mutex_);
-  // The error of a waiter that gave up or came too late; counts the timeout.
-  Status late_error(const Lane& lane, const Waiter& waiter) const CENOTE_REQUIRES(mutex_);
-  // A waiter whose deadline passed or who was stopped: unlinks and fails it, unless it was served
-  // already.
-  void expire(const WaiterPtr& waiter, Access access);
-  // The keeper's thread: reaps idle connections, keeps the least number open, logs leaks.
-  void keep(const std::stop_token& stop) noexcept;
-  void keep_once(TimePoint now, std::vector<uint32_t>* dead, std::vector<std::string>* leaks)
-      CENOTE_REQUIRES(mutex_);
-  // Takes all idle connections out, to be closed by the caller.
-  void take_all_idle(std::vector<uint32_t>* dead) CENOTE_REQUIRES(mutex_);
-  PoolStatus status_locked() const CENOTE_REQUIRES(mutex_);
+  static std::vector<std::unique_ptr<Lane>> make_lanes(const PoolConfig& config,
+                                                       const DriverTraits& traits,
+                                                       const Database& database);
+  Lane& lane_of(Access access) const {
+    return access == Access::kReadOnly && lanes_.size() > 1 ? *lanes_[1] : *lanes_[0];
+  }
+  Result<Lease> checkout_slowly(Lane& lane, const CallContext& context, std::string_view tag,
+                                std::optional<Handoff::Taken> taken, TimePoint began);
+  Lease lease_of(Lane& lane, uint32_t slot);
+  bool stale(const Entry& entry, TimePoint now) const;
+  // Whether a taken connection may be handed out; the caller closes it if not.
+  bool prove_alive(Lane& lane, const Handoff::Taken& taken, const CallContext& context);
+  // Why a waiter got nothing; counts a timeout.
+  Status refusal(const Waiter& waiter) const;
+  Status timeout_error(Duration waited) const;
+  void queue_async(const std::shared_ptr<AsyncWaiter>& waiter, bool front);
+  void complete_async(Lane& lane, const std::shared_ptr<AsyncWaiter>& waiter);
+  Status inherited_error() const;
+
+  // Does what a call of the handoff left to do.
+  void perform(Lane& lane, Handoff::Work work);
+  Result<std::unique_ptr<Connection>> connect(const CallContext& context, Access access);
+  void run_connect(Lane& lane, uint32_t slot);
+  void install(Lane& lane, uint32_t slot, std::unique_ptr<Connection> connection,
+               uint64_t generation);
+  // Closes the connection of a slot that is kClosing; it counts until it is closed.
+  Handoff::Work finish_close(Lane& lane, uint32_t slot);
+  void close_slot(Lane& lane, uint32_t slot);
+  // The same on the executor: closing a dead connection may take long.
+  void close_elsewhere(Lane& lane, uint32_t slot);
+  void schedule_keepalive(Entry& entry, TimePoint now);
+  double random_part(double most);
+  void keep_lane(Lane& lane, TimePoint now);
+  void keep_alive(Lane& lane, uint32_t slot, TimePoint idle_since);
+  void log_leaks(Lane& lane, TimePoint now);
+  void close();
+  void cancel_running();
+  // Closes all idle connections that are stale.
+  void sweep(Lane& lane);
+
+  std::optional<Result<Probe>> probe_borrowed(Lane& lane, const CallContext& context);
 
   const PoolConfig config_;
   const DriverTraits& traits_;
@@ -130,18 +144,21 @@ class ConnectionPool final : public DatabasePool {
   const std::shared_ptr<LocalMetrics> metrics_;
   const std::shared_ptr<Executor> executor_;
   const TimePoint opened_ = Clock::now();
+  const uint64_t born_ = fork_generation();
 
-  mutable Mutex mutex_;  // guards all below; never held across a driver call or a callback
-  std::condition_variable_any changed_;
-  std::vector<Lane> lanes_ CENOTE_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Entry>> entries_
-      CENOTE_GUARDED_BY(mutex_);  // a slot is an index; null: free
-  std::vector<uint32_t> free_slots_ CENOTE_GUARDED_BY(mutex_);
-  uint64_t generation_ CENOTE_GUARDED_BY(mutex_) = 0;
-  bool paused_ CENOTE_GUARDED_BY(mutex_) = false;
-  bool closed_ CENOTE_GUARDED_BY(mutex_) = false;
+  // One, or where the driver has a read lane: the writer's and the readers'. Never changed.
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<bool> paused_{false};
+  std::atomic<bool> closed_{false};
+
+  mutable Mutex mutex_;  // guards the small things below; never held across a call out
+  std::condition_variable_any upkeep_;
+  bool upkeep_due_ CENOTE_GUARDED_BY(mutex_) = false;
+  std::string last_connect_error_ CENOTE_GUARDED_BY(mutex_);
   std::minstd_rand random_ CENOTE_GUARDED_BY(mutex_);
-  std::jthread keeper_;  // last: joined before what it uses dies
+
+  ProbeSession session_;
 };
 
 }  // namespace cenote

@@ -1,5 +1,5 @@
-// ADR-002's HealthChecker: a connection and a thread of its own, so that a full pool is not
-// mistaken for a dead server.
+// ADR-002's HealthChecker: a timer and, where the limit leaves room, a session of its own, so that
+// a full pool is not mistaken for a dead server.
 #pragma once
 
 #include <condition_variable>
@@ -30,8 +30,9 @@ struct HealthVerdict {
 class HealthRule {
  public:
   explicit HealthRule(const HealthOptions& options) : options_(options) {}
-  // Dead-class errors count against the server; a refused password and overload do not.
-  void observe(const Result<Probe>& probe);
+  // Dead-class errors count against the server; a refused password and overload do not. True if the
+  // server changed its role since it last answered.
+  bool observe(const Result<Probe>& probe);
   const HealthVerdict& verdict() const { return verdict_; }
   // Time to the next check, before jitter: 500 ms while suspect.
   Duration pause() const;
@@ -41,27 +42,31 @@ class HealthRule {
   HealthVerdict verdict_;
   int fails_ = 0;
   int passes_ = 0;
+  bool answered_ = false;  // ever
 };
 
 class HealthChecker {
  public:
-  using Connect = std::function<Result<std::unique_ptr<Connection>>(const CallContext&)>;
+  // Asks the server, within the context's deadline; nothing where there is no way to ask now.
+  using Look = std::function<std::optional<Result<Probe>>(const CallContext&)>;
 
-  HealthChecker(const HealthOptions& options, Connect connect);
+  // `on_role_change` is called on the thread of the check, without a lock.
+  HealthChecker(const HealthOptions& options, Look look, std::function<void()> on_role_change);
 
   HealthVerdict verdict() const;
-  // One check now, on the caller's thread.
+  // One check now, on the caller's thread, after the one that may be under way. Where there is no
+  // way to ask, the verdict so far speaks.
   Status check(const CallContext& context);
 
  private:
   void run(const std::stop_token& stop) noexcept;
 
   const HealthOptions options_;
-  const Connect connect_;
-  Mutex session_mutex_;  // held during a check: one check at a time; guards connection_
-  std::unique_ptr<Connection> connection_ CENOTE_GUARDED_BY(session_mutex_);
-  mutable Mutex mutex_;  // guards the rule
+  const Look look_;
+  const std::function<void()> on_role_change_;
+  mutable Mutex mutex_;  // guards the rule and the turn; not held during a check
   HealthRule rule_ CENOTE_GUARDED_BY(mutex_);
+  bool checking_ CENOTE_GUARDED_BY(mutex_) = false;
   std::condition_variable_any wake_;
   std::jthread thread_;  // last: joined before what it uses dies
 };

@@ -3,13 +3,24 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
+#include <span>
+#include <thread>
 
 namespace cenote {
 namespace {
 
 // Bounds of OpenTelemetry's semantic conventions for db.client.operation.duration, in seconds.
-constexpr std::array kBounds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0};
+constexpr std::array kSeconds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0};
+// And for db.client.response.returned_rows.
+constexpr std::array kRows = {1.0,   2.0,   5.0,    10.0,   20.0,   50.0,    100.0,
+                              200.0, 500.0, 1000.0, 2000.0, 5000.0, 10'000.0};
+constexpr double kNanosPerSecond = 1e9;
+
+// The rate is over this long.
+constexpr Duration kRateWindow = std::chrono::seconds(60);
+constexpr Duration kSampleInterval = std::chrono::seconds(1);
 
 double seconds(Duration value) {
   return std::chrono::duration<double>(value).count();
@@ -48,42 +59,112 @@ struct Exposition {
     head(name, "gauge", help);
     value(name, "", std::to_string(count));
   }
-  void histogram(const std::string& name, const char* help, const Histogram& histogram) {
+  // `unit`: how many of the histogram's values make one of the metric's.
+  void histogram(const std::string& name, const char* help, const Histogram& histogram,
+                 std::span<const double> bounds, double unit) {
     head(name, "histogram", help);
     const uint64_t total = histogram.count();
-    for (const double bound : kBounds) {
-      const auto limit = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(bound));
+    for (const double bound : bounds) {
+      const uint64_t below = histogram.count_up_to(static_cast<uint64_t>(bound * unit));
       value(name + "_bucket", ",le=\"" + number(bound) + "\"",
-            std::to_string(std::min(total, histogram.count_up_to(limit))));
+            std::to_string(std::min(total, below)));
     }
     value(name + "_bucket", ",le=\"+Inf\"", std::to_string(total));
-    value(name + "_sum", "", number(seconds(histogram.sum())));
+    value(name + "_sum", "", number(static_cast<double>(histogram.sum()) / unit));
     value(name + "_count", "", std::to_string(total));
   }
 };
 
+Duration nanos(uint64_t value) {
+  return Duration(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX)));
+}
+
 }  // namespace
 
-PoolMetrics LocalMetrics::snapshot(const PoolStatus& status) const {
+LocalMetrics::LocalMetrics() {
+  // A shard for each core that may run at once; more would only cost memory.
+  const uint32_t shards = std::bit_ceil(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
+  mask_ = shards - 1;
+  shards_ = std::make_unique<Shard[]>(shards);
+  samples_.push_back({Clock::now(), 0});
+}
+
+uint32_t LocalMetrics::shard_of_thread() {
+  static std::atomic<uint32_t> threads{0};
+  thread_local const uint32_t mine = threads.fetch_add(1, std::memory_order_relaxed);
+  return mine;
+}
+
+void LocalMetrics::statement(Duration took, int64_t rows, bool ok) {
+  Shard& mine = shard();
+  mine.operation_duration.record(took);
+  if (!ok) {
+    failed();
+  } else if (rows >= 0) {
+    mine.returned_rows.record(static_cast<uint64_t>(rows));
+  }
+}
+
+void LocalMetrics::merge(Histogram Shard::* which, Histogram* into) const {
+  for (uint32_t i = 0; i <= mask_; ++i) into->merge(shards_[i].*which);
+}
+
+uint64_t LocalMetrics::queries() const {
+  uint64_t all = 0;
+  for (uint32_t i = 0; i <= mask_; ++i) all += shards_[i].operation_duration.count();
+  return all;
+}
+
+void LocalMetrics::sample(TimePoint now) {
+  const uint64_t count = queries();
+  const Lock lock(samples_mutex_);
+  if (!samples_.empty() && now - samples_.back().at < kSampleInterval) return;
+  samples_.push_back({now, count});
+  while (samples_.size() > 1 && now - samples_.front().at > kRateWindow) samples_.pop_front();
+}
+
+double LocalMetrics::rate(TimePoint now) const {
+  const uint64_t count = queries();
+  const Lock lock(samples_mutex_);
+  const auto first = std::find_if(samples_.begin(), samples_.end(), [&](const Sample& sample) {
+    return now - sample.at <= kRateWindow;
+  });
+  if (first == samples_.end()) return 0;
+  const double passed = seconds(now - first->at);
+  return passed > 0 ? static_cast<double>(count - first->queries) / passed : 0;
+}
+
+PoolMetrics LocalMetrics::snapshot(const PoolStatus& status, TimePoint now) const {
+  Histogram wait;
+  Histogram operation;
+  Histogram rows;
+  merge(&Shard::wait_time, &wait);
+  merge(&Shard::operation_duration, &operation);
+  merge(&Shard::returned_rows, &rows);
   PoolMetrics metrics;
-  metrics.queries = operation_duration.count();
-  metrics.errors = errors;
-  metrics.rows = rows;
-  metrics.checkouts = checkouts;
-  metrics.timeouts = timeouts;
-  metrics.connects = create_time.count();
-  metrics.connect_failures = connect_failures;
-  const double life = seconds(status.uptime);
-  metrics.queries_per_second = life > 0 ? static_cast<double>(metrics.queries) / life : 0;
+  metrics.queries = operation.count();
+  metrics.errors = errors_;
+  metrics.rows = rows.sum();
+  metrics.checkouts = wait.count();
+  metrics.timeouts = timeouts_;
+  metrics.connects = create_time_.count();
+  metrics.connect_failures = connect_failures_;
+  metrics.queries_per_second = rate(now);
   metrics.utilization = status.max > 0 ? static_cast<double>(status.active) / status.max : 0;
-  metrics.query_mean = operation_duration.mean();
-  metrics.query_p50 = operation_duration.quantile(0.5);
-  metrics.query_p99 = operation_duration.quantile(0.99);
-  metrics.wait_p99 = wait_time.quantile(0.99);
+  metrics.query_mean = nanos(operation.mean());
+  metrics.query_p50 = nanos(operation.quantile(0.5));
+  metrics.query_p99 = nanos(operation.quantile(0.99));
+  metrics.wait_p99 = nanos(wait.quantile(0.99));
   return metrics;
 }
 
-std::string LocalMetrics::prometheus(const PoolStatus& status, std::string_view system_name) const {
+std::string LocalMetrics::prometheus(const PoolStatus& status, const PoolOptions& options,
+                                     std::string_view system_name) const {
+  const auto merged = [this](Histogram Shard::* which) {
+    auto all = std::make_unique<Histogram>();
+    merge(which, all.get());
+    return all;
+  };
   Exposition out;
   out.labels = "db_client_connection_pool_name=\"" + escaped(status.id) + "\",db_system_name=\"" +
                escaped(system_name) + "\"";
@@ -93,17 +174,23 @@ std::string LocalMetrics::prometheus(const PoolStatus& status, std::string_view 
   out.value("db_client_connection_count", ",db_client_connection_state=\"used\"",
             std::to_string(status.active));
   out.gauge("db_client_connection_max", "The pool's limit.", status.max);
+  out.gauge("db_client_connection_idle_max", "Most connections that may be idle.", status.max);
+  out.gauge("db_client_connection_idle_min", "Connections kept open.", options.min_connections);
   out.gauge("db_client_connection_pending_requests", "Callers that wait for a connection.",
             status.waiting);
-  out.counter("db_client_connection_timeouts_total", "Callers that gave up waiting.", timeouts);
+  out.counter("db_client_connection_timeouts_total", "Callers that gave up waiting.", timeouts_);
   out.histogram("db_client_connection_create_time_seconds", "Time to open a connection.",
-                create_time);
-  out.histogram("db_client_connection_wait_time_seconds", "Time to get a connection.", wait_time);
-  out.histogram("db_client_connection_use_time_seconds", "Time from checkout to return.", use_time);
+                create_time_, kSeconds, kNanosPerSecond);
+  out.histogram("db_client_connection_wait_time_seconds", "Time to get a connection.",
+                *merged(&Shard::wait_time), kSeconds, kNanosPerSecond);
+  out.histogram("db_client_connection_use_time_seconds", "Time from checkout to return.",
+                *merged(&Shard::use_time), kSeconds, kNanosPerSecond);
   out.histogram("db_client_operation_duration_seconds", "Duration of statements.",
-                operation_duration);
-  out.counter("db_client_response_returned_rows_total", "Rows returned.", rows);
-  out.counter("cenote_pool_errors_total", "Statements that failed.", errors);
+                *merged(&Shard::operation_duration), kSeconds, kNanosPerSecond);
+  out.histogram("db_client_response_returned_rows", "Rows that a statement returned.",
+                *merged(&Shard::returned_rows), kRows, 1);
+  out.counter("cenote_pool_errors_total", "Statements that failed.", errors_);
+  out.counter("cenote_pool_connect_failures_total", "Connects that failed.", connect_failures_);
   out.gauge("cenote_pool_up", "1 if the last health verdict is not down.",
             status.health == HealthState::kDown ? 0 : 1);
   return out.text;

@@ -1,90 +1,142 @@
-// ADR-002's LocalPool: SQL in, Arrow frame out, through its connection pool.
+// ADR-002's LocalPool: SQL in, Arrow frame out, through its connection pool. Blocking calls, status
+// and the pool's life; the asynchronous calls are in local_pool_async.cc.
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include <arrow/table.h>
 
-#include "base/clip.h"
 #include "pool/local_pool_parts.h"
 
 namespace cenote {
+namespace {
 
-LocalPool::LocalPool(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+constexpr int kMostConnections = 65'535;
+
+std::unique_ptr<LocalPool::Parts> make_parts(PoolConfig config, const DriverTraits& traits,
+                                             std::shared_ptr<Database> database,
+                                             OpenDatabase open_database) {
+  auto parts = std::make_unique<LocalPool::Parts>();
+  parts->config = std::move(config);
+  parts->traits = &traits;
+  parts->open_database = std::move(open_database);
+  parts->database = database;
+  parts->metrics = std::make_shared<LocalMetrics>();
+  const int readers = std::max(parts->config.pool.max_readers, database->default_readers());
+  const int threads =
+      parts->config.pool.max_connections + readers + 2 * parts->config.pool.max_connecting + 1;
+  parts->executor = std::make_shared<Executor>(threads);
+  const auto pool = std::make_shared<ConnectionPool>(parts->config, traits, std::move(database),
+                                                     parts->metrics, parts->executor);
+  parts->connection_pool = pool;
+  parts->health_checker = std::make_unique<HealthChecker>(
+      parts->config.health, [pool](const CallContext& context) { return pool->probe(context); },
+      [pool] { pool->clear(); });
+  parts->keeper = std::make_unique<Keeper>(pool);
+  return parts;
+}
+
+}  // namespace
+
+LocalPool::LocalPool(std::unique_ptr<Parts> parts) : parts_(parts.release()) {}
 
 LocalPool::~LocalPool() {
-  if (parts_ != nullptr) parts_->connection_pool->abort();
+  Parts* parts = parts_.load();
+  if (parts->inherited()) {
+    // The parent's threads do not exist here, and its sessions are not ours to close: all of it is
+    // left as it is.
+    parts->connection_pool->leave_to_parent();
+    return;
+  }
+  parts->connection_pool->abort();
+  delete parts;
+}
+
+LocalPool::Parts& LocalPool::parts() const {
+  Parts* parts = parts_.load(std::memory_order_acquire);
+  return parts->inherited() ? renew_after_fork() : *parts;
+}
+
+LocalPool::Parts& LocalPool::renew_after_fork() const {
+  Parts* old = parts_.load();
+  // What the database remembers of its sessions is the parent's too.
+  Result<std::shared_ptr<Database>> database = old->database;
+  if (old->open_database) database = old->open_database();
+  auto fresh = make_parts(old->config, *old->traits, database.ok() ? *database : old->database,
+                          old->open_database);
+  // Several threads of the child may come here at once: the first one's parts are taken.
+  if (!parts_.compare_exchange_strong(old, fresh.get())) {
+    fresh->connection_pool->abort();
+    return *old;
+  }
+  old->connection_pool->leave_to_parent();  // and never destroyed
+  return *fresh.release();
 }
 
 Result<std::shared_ptr<LocalPool>> LocalPool::open(PoolConfig config) {
   ARROW_ASSIGN_OR_RAISE(const Driver* driver, find_driver(config.type));
   Result<std::shared_ptr<Database>> database = driver->open(config.config);
   if (!database.ok()) return with_origin(database.status(), config.id, "");
-  return open_local_pool(std::move(config), driver->traits(), std::move(*database));
+  auto again = [driver, keys = config.config] { return driver->open(keys); };
+  return open_local_pool(std::move(config), driver->traits(), std::move(*database),
+                         std::move(again));
 }
 
 Result<std::shared_ptr<LocalPool>> open_local_pool(PoolConfig config, const DriverTraits& traits,
-                                                   std::shared_ptr<Database> database) {
+                                                   std::shared_ptr<Database> database,
+                                                   OpenDatabase open_database) {
   const PoolOptions& options = config.pool;
   if (config.id.empty()) return make_error(ErrorKind::kConfig, "a pool needs an id");
-  if (options.max_connections < 1 || options.min_connections < 0 ||
+  if (options.max_connections < 1 || options.max_connections > kMostConnections ||
+      options.max_readers > kMostConnections || options.min_connections < 0 ||
       options.min_connections > options.max_connections || options.max_connecting < 1) {
     return make_error(ErrorKind::kConfig,
                       "pool '" + config.id +
-                          "': max_connections and max_connecting must be at least 1, and "
+                          "': max_connections must be 1 to 65535, max_connecting at least 1, "
                           "min_connections between 0 and max_connections");
   }
-  return LocalPoolAccess::make(std::move(config), traits, std::move(database));
+  return LocalPoolAccess::make(std::move(config), traits, std::move(database),
+                               std::move(open_database));
 }
 
 std::shared_ptr<LocalPool> LocalPoolAccess::make(PoolConfig config, const DriverTraits& traits,
-                                                 std::shared_ptr<Database> database) {
-  auto parts = std::make_unique<LocalPool::Parts>();
-  parts->config = std::move(config);
-  parts->traits = &traits;
-  parts->database = database;
-  parts->metrics = std::make_shared<LocalMetrics>();
-  const int readers = std::max(parts->config.pool.max_readers, database->default_readers());
-  const int threads =
-      parts->config.pool.max_connections + readers + parts->config.pool.max_connecting + 1;
-  parts->executor = std::make_shared<Executor>(threads);
-  parts->connection_pool = std::make_shared<ConnectionPool>(parts->config, traits, database,
-                                                            parts->metrics, parts->executor);
-  const std::weak_ptr<ConnectionPool> weak = parts->connection_pool;
-  parts->health_checker = std::make_unique<HealthChecker>(
-      parts->config.health,
-      [weak](const CallContext& context) -> Result<std::unique_ptr<Connection>> {
-        const auto pool = weak.lock();
-        if (pool == nullptr) return make_error(ErrorKind::kPoolClosed, "the pool is closed");
-        return pool->connect(context, Access::kReadOnly);
-      });
-  return std::shared_ptr<LocalPool>(new LocalPool(std::move(parts)));
+                                                 std::shared_ptr<Database> database,
+                                                 OpenDatabase open_database) {
+  return std::shared_ptr<LocalPool>(new LocalPool(
+      make_parts(std::move(config), traits, std::move(database), std::move(open_database))));
 }
 
 const std::string& LocalPool::id() const {
-  return parts_->config.id;
+  return parts_.load()->config.id;
 }
 const std::string& LocalPool::type() const {
-  return parts_->config.type;
+  return parts_.load()->config.type;
 }
 const PoolConfig& LocalPool::config() const {
-  return parts_->config;
+  return parts_.load()->config;
 }
 DatabasePool& LocalPool::connection_pool() {
-  return *parts_->connection_pool;
+  return *parts().connection_pool;
+}
+
+Status LocalPool::Parts::inherited_error() const {
+  return make_error(ErrorKind::kInterface,
+                    "pool '" + config.id +
+                        "': this was opened before the process forked and is the parent's; open "
+                        "another in the child");
 }
 
 Call LocalPool::Parts::call(std::string_view sql, const QueryOptions& options, bool writes) const {
   Call call;
+  call.began = Clock::now();
   Deadline deadline;
-  if (options.timeout) deadline = Deadline::in(*options.timeout);
+  if (options.timeout) deadline = Deadline::after(call.began, *options.timeout);
   if (config.pool.query_timeout > Duration::zero()) {
-    deadline = deadline.sooner(Deadline::in(config.pool.query_timeout));
+    deadline = deadline.sooner(Deadline::after(call.began, config.pool.query_timeout));
   }
   call.context = {deadline, options.stop};
-  call.wait = {deadline.sooner(Deadline::in(config.pool.acquire_timeout)), options.stop};
-  call.tag = options.tag.empty() ? std::string(clipped(sql, 80)) : options.tag;
-  call.access = Access::kReadWrite;
+  call.wait = {deadline.sooner(Deadline::after(call.began, config.pool.acquire_timeout)),
+               options.stop};
+  call.tag = options.tag.empty() ? sql : std::string_view(options.tag);
   if (options.access) {
     call.access = *options.access;
   } else if (traits->has_read_lane && !writes) {
@@ -94,17 +146,14 @@ Call LocalPool::Parts::call(std::string_view sql, const QueryOptions& options, b
 }
 
 Status LocalPool::Parts::finish(const Status& status, TimePoint begin, int64_t rows) const {
-  metrics->operation_duration.record(Clock::now() - begin);
-  if (rows > 0) metrics->rows.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed);
-  if (status.ok()) return status;
-  metrics->errors.fetch_add(1, std::memory_order_relaxed);
+  metrics->statement(Clock::now() - begin, rows, status.ok());
   return with_origin(status, config.id, database->endpoint());
 }
 
 Result<Lease> LocalPool::Parts::take(const Call& call) const {
-  Result<Lease> lease = connection_pool->checkout(call.wait, call.access, call.tag);
+  Result<Lease> lease = connection_pool->checkout(call.wait, call.access, call.tag, call.began);
   if (lease.ok()) return lease;
-  metrics->errors.fetch_add(1, std::memory_order_relaxed);
+  metrics->failed();
   return with_origin(lease.status(), config.id, database->endpoint());
 }
 
@@ -127,136 +176,91 @@ Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, c
     return arrow::Table::FromRecordBatches(reader->schema(), std::move(batches));
   };
   Result<std::shared_ptr<arrow::Table>> table = run();
-  const Status status = finish(table.status(), begin, table.ok() ? (*table)->num_rows() : 0);
-  if (!status.ok()) {
-    if (poisons_connection(status)) lease.discard();
-    return status;
+  if (table.ok()) {
+    (void)finish(Status::OK(), begin, (*table)->num_rows());
+    return table;
   }
-  return table;
+  const Status status = finish(table.status(), begin, -1);
+  if (poisons_connection(status)) lease.discard();
+  return status;
 }
 
-Result<std::shared_ptr<arrow::Table>> LocalPool::execute_query(std::string_view sql,
-                                                               const Params& params,
-                                                               const QueryOptions& options) {
-  const Call call = parts_->call(sql, options, false);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
-  return parts_->query_on(lease, call, sql, params, options.limits);
-}
-
-Result<std::shared_ptr<arrow::RecordBatchReader>> LocalPool::execute_stream(
-    std::string_view sql, const Params& params, const QueryOptions& options) {
-  const Call call = parts_->call(sql, options, false);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
-  return open_stream(shared_from_this(), *parts_, std::move(lease), call, sql, params,
-                     options.limits);
-}
-
-Result<int64_t> LocalPool::execute(std::string_view sql, const Params& params,
-                                   const QueryOptions& options) {
-  const Call call = parts_->call(sql, options, true);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
+Result<int64_t> LocalPool::Parts::execute_on(Lease& lease, const Call& call, std::string_view sql,
+                                             const Params& params) const {
   const TimePoint begin = Clock::now();
   Result<int64_t> affected = lease->execute(call.context, sql, params);
-  const Status status = parts_->finish(affected.status(), begin, 0);
+  const Status status = finish(affected.status(), begin, -1);
   if (poisons_connection(status)) lease.discard();
   ARROW_RETURN_NOT_OK(status);
   return affected;
 }
 
-Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
-                                  const QueryOptions& options) {
-  const Call call = parts_->call("ingest into " + target.table, options, true);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
+Result<int64_t> LocalPool::Parts::ingest_on(Lease& lease, const Call& call,
+                                            const IngestTarget& target,
+                                            arrow::RecordBatchReader& rows) const {
   const TimePoint begin = Clock::now();
   Result<int64_t> inserted = lease->ingest(call.context, target, rows);
-  const Status status = parts_->finish(inserted.status(), begin, 0);
+  const Status status = finish(inserted.status(), begin, -1);
   if (poisons_connection(status)) lease.discard();
   ARROW_RETURN_NOT_OK(status);
   return inserted;
 }
 
 Result<StatementInfo> LocalPool::describe(std::string_view sql, const QueryOptions& options) {
-  const Call call = parts_->call(sql, options, false);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
+  const Parts& mine = parts();
+  const Call call = mine.call(sql, options, false);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
   Result<StatementInfo> info = lease->describe(call.context, sql);
   if (!info.ok()) {
     if (poisons_connection(info.status())) lease.discard();
-    return with_origin(info.status(), id(), parts_->database->endpoint());
+    return with_origin(info.status(), id(), mine.database->endpoint());
   }
   return info;
 }
 
+Result<std::shared_ptr<arrow::Table>> LocalPool::execute_query(std::string_view sql,
+                                                               const Params& params,
+                                                               const QueryOptions& options) {
+  const Parts& mine = parts();
+  const Call call = mine.call(sql, options, false);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
+  return mine.query_on(lease, call, sql, params, options.limits);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> LocalPool::execute_stream(
+    std::string_view sql, const Params& params, const QueryOptions& options) {
+  const Parts& mine = parts();
+  const Call call = mine.call(sql, options, false);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
+  return open_stream(shared_from_this(), mine, std::move(lease), call, sql, params, options.limits);
+}
+
+Result<int64_t> LocalPool::execute(std::string_view sql, const Params& params,
+                                   const QueryOptions& options) {
+  const Parts& mine = parts();
+  const Call call = mine.call(sql, options, true);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
+  return mine.execute_on(lease, call, sql, params);
+}
+
+Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                                  const QueryOptions& options) {
+  const Parts& mine = parts();
+  const std::string text = "ingest into " + target.table;
+  const Call call = mine.call(text, options, true);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
+  return mine.ingest_on(lease, call, target, rows);
+}
+
 Result<Lease> LocalPool::checkout(const QueryOptions& options) {
-  return parts_->take(parts_->call("checkout", options, true));
-}
-
-void LocalPool::async_with_lease(QueryOptions options, std::function<void(Result<Lease>)> work) {
-  const Call call = parts_->call("checkout", options, !options.access);
-  parts_->connection_pool->checkout_async(
-      call.wait, call.access, call.tag,
-      [self = shared_from_this(), work = std::move(work)](Result<Lease> lease) {
-        const Parts& parts = *self->parts_;
-        if (lease.ok()) {
-          work(std::move(lease));
-        } else {
-          parts.metrics->errors.fetch_add(1, std::memory_order_relaxed);
-          work(with_origin(lease.status(), parts.config.id, parts.database->endpoint()));
-        }
-      });
-}
-
-void LocalPool::async_query(std::string sql, Params params, QueryOptions options,
-                            Completion<std::shared_ptr<arrow::Table>> done) {
-  const Call call = parts_->call(sql, options, false);
-  options.access = call.access;
-  if (options.tag.empty()) options.tag = call.tag;
-  const BatchLimits limits = options.limits;
-  async_with_lease(std::move(options), [this, self = shared_from_this(), call, limits,
-                                        sql = std::move(sql), params = std::move(params),
-                                        done = std::move(done)](Result<Lease> lease) {
-    if (!lease.ok()) return done(lease.status());
-    Result<std::shared_ptr<arrow::Table>> table =
-        parts_->query_on(*lease, call, sql, params, limits);
-    lease->give_back();  // before the caller hears of it: the next call finds it free
-    done(std::move(table));
-  });
-}
-
-void LocalPool::async_stream(std::string sql, Params params, QueryOptions options,
-                             Completion<std::shared_ptr<arrow::RecordBatchReader>> done) {
-  const Call call = parts_->call(sql, options, false);
-  options.access = call.access;
-  if (options.tag.empty()) options.tag = call.tag;
-  const BatchLimits limits = options.limits;
-  async_with_lease(std::move(options), [self = shared_from_this(), call, limits,
-                                        sql = std::move(sql), params = std::move(params),
-                                        done = std::move(done)](Result<Lease> lease) {
-    if (!lease.ok()) return done(lease.status());
-    done(open_stream(self, *self->parts_, std::move(*lease), call, sql, params, limits));
-  });
-}
-
-void LocalPool::async_execute(std::string sql, Params params, QueryOptions options,
-                              Completion<int64_t> done) {
-  const Call call = parts_->call(sql, options, true);
-  options.access = call.access;
-  if (options.tag.empty()) options.tag = call.tag;
-  async_with_lease(std::move(options),
-                   [this, self = shared_from_this(), call, sql = std::move(sql),
-                    params = std::move(params), done = std::move(done)](Result<Lease> lease) {
-                     if (!lease.ok()) return done(lease.status());
-                     const TimePoint begin = Clock::now();
-                     Result<int64_t> affected = (*lease)->execute(call.context, sql, params);
-                     const Status status = parts_->finish(affected.status(), begin, 0);
-                     lease->give_back();
-                     if (!status.ok()) return done(status);
-                     done(std::move(affected));
-                   });
+  const Parts& mine = parts();
+  return mine.take(mine.call("checkout", options, true));
 }
 
 PoolStatus LocalPool::get_status() const {
-  PoolStatus status = parts_->connection_pool->status();
-  const HealthVerdict verdict = parts_->health_checker->verdict();
+  const Parts& mine = parts();
+  PoolStatus status = mine.connection_pool->status();
+  const HealthVerdict verdict = mine.health_checker->verdict();
   status.health = verdict.state;
   status.role = verdict.role;
   status.read_only = verdict.read_only;
@@ -268,23 +272,25 @@ PoolStatus LocalPool::get_status() const {
 }
 
 PoolMetrics LocalPool::get_metrics() const {
-  return parts_->metrics->snapshot(get_status());
+  return parts().metrics->snapshot(get_status(), Clock::now());
 }
 
 std::string LocalPool::prometheus() const {
-  return parts_->metrics->prometheus(get_status(), parts_->traits->system_name);
+  const Parts& mine = parts();
+  return mine.metrics->prometheus(get_status(), mine.config.pool, mine.traits->system_name);
 }
 
 Status LocalPool::health_check(const CallContext& context) {
-  return with_origin(parts_->health_checker->check(context), id(), parts_->database->endpoint());
+  const Parts& mine = parts();
+  return with_origin(mine.health_checker->check(context), id(), mine.database->endpoint());
 }
 
 Status LocalPool::resize(int max_connections, int min_connections) {
-  return parts_->connection_pool->resize(max_connections, min_connections);
+  return parts().connection_pool->resize(max_connections, min_connections);
 }
 
 Status LocalPool::drain(Deadline deadline) {
-  return parts_->connection_pool->drain(deadline);
+  return parts().connection_pool->drain(deadline);
 }
 
 }  // namespace cenote

@@ -9,46 +9,67 @@
 #include "pool/connection_pool.h"
 #include "pool/executor.h"
 #include "pool/health_checker.h"
+#include "pool/keeper.h"
 #include "pool/local_metrics.h"
 
 namespace cenote {
 
 // One call, its times and its place in the pool decided once at the edge.
 struct Call {
+  TimePoint began;
   CallContext wait;     // for the connection
   CallContext context;  // for the statement
   Access access = Access::kReadWrite;
-  std::string tag;
+  std::string_view tag;  // of the caller's options or statement, which outlive the call
 };
 
+// How a pool's database is opened anew in a forked child.
+using OpenDatabase = std::function<Result<std::shared_ptr<Database>>()>;
+
 struct LocalPool::Parts {
+  const uint64_t born = fork_generation();
   PoolConfig config;
   const DriverTraits* traits = nullptr;
+  OpenDatabase open_database;
   std::shared_ptr<Database> database;
   std::shared_ptr<LocalMetrics> metrics;
   std::shared_ptr<Executor> executor;
   std::shared_ptr<ConnectionPool> connection_pool;
+  // Last: their threads end before what they use dies.
   std::unique_ptr<HealthChecker> health_checker;
+  std::unique_ptr<Keeper> keeper;
+
+  bool inherited() const { return born != fork_generation(); }
+  // What a handle answers that a forked child inherited.
+  Status inherited_error() const;
 
   Call call(std::string_view sql, const QueryOptions& options, bool writes) const;
   Result<Lease> take(const Call& call) const;
-  // Counts a statement that ended; returns its status with the origin filled in.
+  // Counts a statement that ended; returns its status with the origin filled in. `rows` below zero
+  // where it returns none.
   Status finish(const Status& status, TimePoint begin, int64_t rows) const;
+  // Each runs one call on a connection; one that a failure spoilt is discarded.
   Result<std::shared_ptr<arrow::Table>> query_on(Lease& lease, const Call& call,
                                                  std::string_view sql, const Params& params,
                                                  const BatchLimits& limits) const;
+  Result<int64_t> execute_on(Lease& lease, const Call& call, std::string_view sql,
+                             const Params& params) const;
+  Result<int64_t> ingest_on(Lease& lease, const Call& call, const IngestTarget& target,
+                            arrow::RecordBatchReader& rows) const;
 };
 
-// Lets this part make a LocalPool over any database, and see what it is made of.
+// Lets this part and its tests reach into a LocalPool.
 struct LocalPoolAccess {
-  static const LocalPool::Parts& parts(const LocalPool& pool) { return *pool.parts_; }
   static std::shared_ptr<LocalPool> make(PoolConfig config, const DriverTraits& traits,
-                                         std::shared_ptr<Database> database);
+                                         std::shared_ptr<Database> database,
+                                         OpenDatabase open_database);
+  static LocalPool::Parts& parts(const LocalPool& pool) { return pool.parts(); }
 };
 
 // LocalPool::open with a database of the caller's: tests bring one that fails on command.
 Result<std::shared_ptr<LocalPool>> open_local_pool(PoolConfig config, const DriverTraits& traits,
-                                                   std::shared_ptr<Database> database);
+                                                   std::shared_ptr<Database> database,
+                                                   OpenDatabase open_database = nullptr);
 
 // Runs the statement and wraps its reader: it owns the lease from here on.
 Result<std::shared_ptr<arrow::RecordBatchReader>> open_stream(

@@ -6,7 +6,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 
-#include "pool/local_pool_parts.h"
+#include "pool/borrowed_stream.h"
 
 namespace cenote {
 namespace {
@@ -14,56 +14,17 @@ namespace {
 constexpr Duration kCommitLimit = std::chrono::seconds(30);
 constexpr Duration kRollbackLimit = std::chrono::seconds(5);
 
-// Passes batches on while the connection is held; reading after that is an error instead of a
-// fault.
-class HeldStream final : public arrow::RecordBatchReader {
- public:
-  HeldStream(std::shared_ptr<arrow::RecordBatchReader> rows)
-      : rows_(std::move(rows)), schema_(rows_->schema()) {}
-  ~HeldStream() override { (void)detach(); }
-
-  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
-  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
-    batch->reset();
-    if (taken_) {
-      return make_error(ErrorKind::kInterface,
-                        "the connection of this stream was given back, or its transaction ended: "
-                        "read the stream before that");
-    }
-    if (rows_ == nullptr) return Status::OK();
-    const Status status = rows_->ReadNext(batch);
-    if (!status.ok() || *batch == nullptr) rows_.reset();
-    return status;
-  }
-  Status Close() override { return detach(); }
-
-  bool open() const { return rows_ != nullptr; }
-  Status detach() {
-    if (rows_ == nullptr) return Status::OK();
-    return std::exchange(rows_, nullptr)->Close();
-  }
-  // The connection goes away under a reader that was not read to its end.
-  Status take() {
-    taken_ = taken_ || rows_ != nullptr;
-    return detach();
-  }
-
- private:
-  std::shared_ptr<arrow::RecordBatchReader> rows_;
-  std::shared_ptr<arrow::Schema> schema_;
-  bool taken_ = false;
-};
-
 }  // namespace
 
 struct PooledConnection::State {
   std::shared_ptr<LocalPool> pool;  // keeps parts alive
   const LocalPool::Parts* parts = nullptr;
   Lease lease;
-  std::weak_ptr<HeldStream> stream;
+  std::weak_ptr<BorrowedStream> stream;
 
   // Whether a statement may run now.
   Status ready() const {
+    if (parts->inherited()) return parts->inherited_error();
     if (!lease) {
       return make_error(ErrorKind::kInterface,
                         "this connection was given back or lost; take another");
@@ -77,8 +38,8 @@ struct PooledConnection::State {
     return Status::OK();
   }
 
-  CallContext context(std::string_view sql, const QueryOptions& options) const {
-    return parts->call(sql, options, true).context;
+  Call call(std::string_view sql, const QueryOptions& options) const {
+    return parts->call(sql, options, true);
   }
 
   // Of a step that is no statement of the caller's.
@@ -88,19 +49,12 @@ struct PooledConnection::State {
 
   Status end(bool commit) {
     if (!lease) return ready();
-    if (const auto reader = stream.lock()) (void)reader->take();
+    if (const auto reader = stream.lock()) (void)reader->detach();
     const CallContext context{Deadline::in(commit ? kCommitLimit : kRollbackLimit), {}};
     const Status status = commit ? lease->commit(context) : lease->rollback(context);
     // After a failed roll-back nobody knows what the session still holds.
     if (!status.ok() && (poisons_connection(status) || !commit)) lease.discard();
     return named(status);
-  }
-
-  Result<int64_t> counted(Result<int64_t> result, TimePoint begin) {
-    const Status status = parts->finish(result.status(), begin, 0);
-    if (poisons_connection(status)) lease.discard();
-    ARROW_RETURN_NOT_OK(status);
-    return result;
   }
 };
 
@@ -168,20 +122,23 @@ Result<std::shared_ptr<arrow::Table>> PooledConnection::execute_query(std::strin
                                                                       const Params& params,
                                                                       const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->parts->query_on(state_->lease, state_->parts->call(sql, options, true), sql,
-                                 params, options.limits);
+  return state_->parts->query_on(state_->lease, state_->call(sql, options), sql, params,
+                                 options.limits);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> PooledConnection::execute_stream(
     std::string_view sql, const Params& params, const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
+  const Call call = state_->call(sql, options);
   Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
-      state_->lease->query(state_->context(sql, options), sql, params, options.limits);
-  const Status status = state_->parts->finish(rows.status(), begin, 0);
-  if (poisons_connection(status)) state_->lease.discard();
-  ARROW_RETURN_NOT_OK(status);
-  auto stream = std::make_shared<HeldStream>(std::move(*rows));
+      state_->lease->query(call.context, sql, params, options.limits);
+  if (!rows.ok()) {
+    const Status status = state_->parts->finish(rows.status(), call.began, -1);
+    if (poisons_connection(status)) state_->lease.discard();
+    return status;
+  }
+  auto stream =
+      std::make_shared<BorrowedStream>(state_->pool, *state_->parts, std::move(*rows), call.began);
   state_->stream = stream;
   return stream;
 }
@@ -189,20 +146,18 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> PooledConnection::execute_stre
 Result<int64_t> PooledConnection::execute(std::string_view sql, const Params& params,
                                           const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
-  return state_->counted(state_->lease->execute(state_->context(sql, options), sql, params), begin);
+  return state_->parts->execute_on(state_->lease, state_->call(sql, options), sql, params);
 }
 
 Result<int64_t> PooledConnection::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                                          const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  const TimePoint begin = Clock::now();
-  return state_->counted(state_->lease->ingest(state_->context("", options), target, rows), begin);
+  return state_->parts->ingest_on(state_->lease, state_->call(target.table, options), target, rows);
 }
 
 Status PooledConnection::begin(const TransactionOptions& transaction, const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->begin(state_->context("begin", options), transaction));
+  return state_->named(state_->lease->begin(state_->call("begin", options).context, transaction));
 }
 
 Status PooledConnection::commit() {
@@ -215,17 +170,17 @@ Status PooledConnection::rollback() {
 
 Status PooledConnection::savepoint(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->savepoint(state_->context(name, {}), name));
+  return state_->named(state_->lease->savepoint(state_->call(name, {}).context, name));
 }
 
 Status PooledConnection::release(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->release_savepoint(state_->context(name, {}), name));
+  return state_->named(state_->lease->release_savepoint(state_->call(name, {}).context, name));
 }
 
 Status PooledConnection::rollback_to(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->rollback_to_savepoint(state_->context(name, {}), name));
+  return state_->named(state_->lease->rollback_to_savepoint(state_->call(name, {}).context, name));
 }
 
 bool PooledConnection::in_transaction() const {
@@ -238,7 +193,8 @@ bool PooledConnection::is_open() const {
 
 void PooledConnection::give_back() noexcept {
   if (!is_open()) return;
-  if (const auto reader = state_->stream.lock()) (void)reader->take();
+  if (state_->parts->inherited()) return state_->lease.give_back();  // nothing: the parent has it
+  if (const auto reader = state_->stream.lock()) (void)reader->detach();
   if (state_->lease->in_transaction()) (void)state_->end(false);
   state_->lease.give_back();  // nothing where it was discarded
 }

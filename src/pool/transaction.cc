@@ -4,7 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 
-#include "pool/local_pool_parts.h"
+#include "pool/borrowed_stream.h"
 #include "pool/transaction_state.h"
 
 namespace cenote {
@@ -12,48 +12,13 @@ namespace {
 
 constexpr Duration kRollbackLimit = std::chrono::seconds(5);
 
-// Passes batches through while the transaction lives. What comes after an error or after the end of
-// the transaction is an error too: it must not look like the end of the rows.
-class TransactionStream final : public arrow::RecordBatchReader {
- public:
-  TransactionStream(std::shared_ptr<arrow::RecordBatchReader> rows, std::string pool,
-                    std::string endpoint)
-      : rows_(std::move(rows)), pool_(std::move(pool)), endpoint_(std::move(endpoint)) {}
-  ~TransactionStream() override { (void)detach(); }
-
-  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
-  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
-    batch->reset();
-    if (rows_ == nullptr) return after_end_;
-    const Status status = with_origin(rows_->ReadNext(batch), pool_, endpoint_);
-    if (!status.ok()) after_end_ = status;
-    if (!status.ok() || *batch == nullptr) rows_.reset();
-    return status;
-  }
-  Status Close() override { return detach(); }
-
-  bool open() const { return rows_ != nullptr; }
-  Status detach() {
-    if (rows_ == nullptr) return Status::OK();
-    after_end_ = make_error(ErrorKind::kInterface,
-                            "the stream is closed, or its transaction has ended; query again");
-    return std::exchange(rows_, nullptr)->Close();
-  }
-
- private:
-  std::shared_ptr<arrow::RecordBatchReader> rows_;
-  const std::string pool_;
-  const std::string endpoint_;
-  const std::shared_ptr<arrow::Schema> schema_ = rows_->schema();
-  Status after_end_;
-};
-
 class LocalTransaction final : public Transaction::State {
  public:
   LocalTransaction(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts, Lease lease)
       : pool_(std::move(pool)), parts_(parts), lease_(std::move(lease)) {}
   ~LocalTransaction() override {
-    if (lease_) (void)end(false);
+    // One that a forked child inherited is the parent's to end.
+    if (lease_ && !parts_.inherited()) (void)end(false);
   }
 
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql, const Params& params,
@@ -65,12 +30,11 @@ class LocalTransaction final : public Transaction::State {
   Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
       std::string_view sql, const Params& params, const QueryOptions& options) override {
     ARROW_RETURN_NOT_OK(ready());
-    const TimePoint begin = Clock::now();
+    const Call call = this->call(sql, options);
     Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
-        lease_->query(call(sql, options).context, sql, params, options.limits);
-    ARROW_RETURN_NOT_OK(parts_.finish(rows.status(), begin, 0));
-    auto stream = std::make_shared<TransactionStream>(std::move(*rows), parts_.config.id,
-                                                      parts_.database->endpoint());
+        lease_->query(call.context, sql, params, options.limits);
+    if (!rows.ok()) return parts_.finish(rows.status(), call.began, -1);
+    auto stream = std::make_shared<BorrowedStream>(pool_, parts_, std::move(*rows), call.began);
     stream_ = stream;
     return stream;
   }
@@ -78,19 +42,13 @@ class LocalTransaction final : public Transaction::State {
   Result<int64_t> execute(std::string_view sql, const Params& params,
                           const QueryOptions& options) override {
     ARROW_RETURN_NOT_OK(ready());
-    const TimePoint begin = Clock::now();
-    Result<int64_t> affected = lease_->execute(call(sql, options).context, sql, params);
-    ARROW_RETURN_NOT_OK(parts_.finish(affected.status(), begin, 0));
-    return affected;
+    return parts_.execute_on(lease_, call(sql, options), sql, params);
   }
 
   Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                          const QueryOptions& options) override {
     ARROW_RETURN_NOT_OK(ready());
-    const TimePoint begin = Clock::now();
-    Result<int64_t> inserted = lease_->ingest(call("ingest", options).context, target, rows);
-    ARROW_RETURN_NOT_OK(parts_.finish(inserted.status(), begin, 0));
-    return inserted;
+    return parts_.ingest_on(lease_, call(target.table, options), target, rows);
   }
 
   Result<StatementInfo> describe(std::string_view sql, const QueryOptions& options) override {
@@ -119,12 +77,17 @@ class LocalTransaction final : public Transaction::State {
     ARROW_RETURN_NOT_OK(ready());
     return end(true);
   }
-  Status rollback() override { return lease_ ? end(false) : Status::OK(); }
+  Status rollback() override {
+    if (!lease_) return Status::OK();
+    if (parts_.inherited()) return parts_.inherited_error();
+    return end(false);
+  }
   bool is_open() const override { return static_cast<bool>(lease_); }
 
  private:
   // OK if the transaction is open and no reader uses the connection.
   Status ready() const {
+    if (parts_.inherited()) return parts_.inherited_error();
     if (!lease_) {
       return make_error(ErrorKind::kInterface, "the transaction has ended; begin another");
     }
@@ -154,7 +117,7 @@ class LocalTransaction final : public Transaction::State {
   const std::shared_ptr<LocalPool> pool_;  // keeps parts_ alive
   const LocalPool::Parts& parts_;
   Lease lease_;
-  std::weak_ptr<TransactionStream> stream_;
+  std::weak_ptr<BorrowedStream> stream_;
 };
 
 }  // namespace
@@ -171,34 +134,24 @@ bool Transaction::is_open() const {
   return state_ != nullptr && state_->is_open();
 }
 
-Result<Transaction> LocalPool::begin(const TransactionOptions& transaction,
-                                     const QueryOptions& options) {
-  const Call call = parts_->call("transaction", options, !transaction.read_only);
-  ARROW_ASSIGN_OR_RAISE(Lease lease, parts_->take(call));
-  const Status status = lease->begin(call.context, transaction);
+Result<Transaction> LocalPool::begin_on(Lease lease, const Call& call,
+                                        const TransactionOptions& options) {
+  const Parts& mine = parts();
+  const Status status = lease->begin(call.context, options);
   if (!status.ok()) {
     if (poisons_connection(status)) lease.discard();
-    return with_origin(status, id(), parts_->database->endpoint());
+    return with_origin(status, mine.config.id, mine.database->endpoint());
   }
   return Transaction(
-      std::make_unique<LocalTransaction>(shared_from_this(), *parts_, std::move(lease)));
+      std::make_unique<LocalTransaction>(shared_from_this(), mine, std::move(lease)));
 }
 
-void LocalPool::async_begin(TransactionOptions transaction, QueryOptions options,
-                            Completion<Transaction> done) {
-  const Call call = parts_->call("transaction", options, true);
-  options.access = call.access;
-  if (options.tag.empty()) options.tag = call.tag;
-  async_with_lease(std::move(options), [self = shared_from_this(), call, transaction,
-                                        done = std::move(done)](Result<Lease> lease) {
-    if (!lease.ok()) return done(lease.status());
-    const Status status = (*lease)->begin(call.context, transaction);
-    if (!status.ok()) {
-      if (poisons_connection(status)) lease->discard();
-      return done(with_origin(status, self->id(), self->parts_->database->endpoint()));
-    }
-    done(Transaction(std::make_unique<LocalTransaction>(self, *self->parts_, std::move(*lease))));
-  });
+Result<Transaction> LocalPool::begin(const TransactionOptions& transaction,
+                                     const QueryOptions& options) {
+  const Parts& mine = parts();
+  const Call call = mine.call("transaction", options, !transaction.read_only);
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(call));
+  return begin_on(std::move(lease), call, transaction);
 }
 
 Result<std::shared_ptr<arrow::Table>> Transaction::execute_query(std::string_view sql,
