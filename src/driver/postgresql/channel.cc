@@ -41,8 +41,9 @@ bool wait_for(int socket, short events, int signal, Deadline until) {
     const int ready = ::poll(fds, 2, timeout);
     if (ready < 0 && errno == EINTR) continue;
     if (fds[1].revents != 0) return false;
-    if (ready > 0) return true;
+    // Asked for first: data may come faster than it is read, for ever.
     if (until.passed()) return false;
+    if (ready > 0) return true;
   }
 }
 

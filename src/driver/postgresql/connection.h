@@ -92,6 +92,7 @@ class Session final : public Connection {
   Status describe(Statement& statement, const Params& params, Scope scope);
   Status describe_as(Statement& statement, const std::string& sql, std::vector<uint32_t> oids,
                      Scope scope, bool guard, PgResult* failed);
+  Status deallocate_garbage();
   Status resolve_types(const std::vector<ColumnHead>& columns);
   Status cast_unknown(Statement& statement, const RowShape& shape);
   // Sends the described statement with its values.

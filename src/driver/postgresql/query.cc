@@ -24,6 +24,9 @@ constexpr const char* kParseRelease = "RELEASE SAVEPOINT cenote_parse";
 constexpr const char* kParseUndo =
     "ROLLBACK TO SAVEPOINT cenote_parse; RELEASE SAVEPOINT cenote_parse";
 
+// So many statements wait before they are deallocated in one round trip.
+constexpr size_t kGarbage = 10;
+
 std::vector<uint32_t> declared_oids(const Statement& statement, const Params& params,
                                     Declare declare) {
   std::vector<uint32_t> oids;
@@ -128,12 +131,10 @@ Result<std::shared_ptr<const RowShape>> Session::shape_of(const PGresult* rows, 
                         "changed meanwhile); run it again");
 }
 
-// One round trip: what is to be deallocated, the scope, a savepoint against a failing parse, the
-// parse and the description.
+// One round trip: the scope, a savepoint against a failing parse, the parse and the description.
 Status Session::describe_as(Statement& statement, const std::string& sql,
                             std::vector<uint32_t> oids, Scope scope, bool guard, PgResult* failed) {
   std::vector<std::string> statements;
-  for (const std::string& name : cache_.take_garbage()) statements.push_back("DEALLOCATE " + name);
   if (scope == Scope::kTransaction) statements.emplace_back("BEGIN");
   if (scope == Scope::kSavepoint) statements.emplace_back(kScopeSavepoint);
   if (guard) statements.emplace_back(kParseSavepoint);
@@ -165,7 +166,21 @@ Status Session::describe_as(Statement& statement, const std::string& sql,
   return Status::OK();
 }
 
+// A failing DEALLOCATE would fail the caller's transaction, so outside of one only.
+Status Session::deallocate_garbage() {
+  if (cache_.garbage() < kGarbage || channel_.transaction() != PQTRANS_IDLE) return Status::OK();
+  std::string sql;
+  for (const std::string& name : cache_.take_garbage()) sql += "DEALLOCATE " + name + ";";
+  ARROW_RETURN_NOT_OK(channel_.flush(PQsendQuery(channel_.conn(), sql.c_str())));
+  PgResult failed;
+  do {
+    ARROW_ASSIGN_OR_RAISE(const PgResult result, channel_.next(&failed));
+    if (!result) return Status::OK();  // also where the server has forgotten them already
+  } while (true);
+}
+
 Status Session::describe(Statement& statement, const Params& params, Scope scope) {
+  ARROW_RETURN_NOT_OK(deallocate_garbage());
   const bool prepare = may_prepare(statement) && scope != Scope::kTransaction;
   const bool guard = !params.empty() && channel_.transaction() == PQTRANS_INTRANS;
   std::vector<std::vector<uint32_t>> tried;
@@ -297,6 +312,8 @@ Result<PgResult> Session::run_statement(StatementPtr& statement, std::string_vie
     if (!failed) return first;
     if (prepared && is_stale_statement(failed.get())) {
       cache_.drop(statement);
+      // Where one was forgotten, all are.
+      if (sqlstate_of(failed.get()) == "26000") cache_.clear();
       if (idle && !again) {
         ARROW_ASSIGN_OR_RAISE(statement, cache_.find(sql, params));
         continue;
@@ -325,6 +342,10 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
   if (statement->kind.forgets_prepared) cache_.clear();
   auto reader = std::make_shared<Reader>(this, statement, limits, scope);
   std::shared_ptr<const RowShape> shape = statement->shape_for(limits);
+  if (const Status refused = channel_.refuse(first.get()); !refused.ok()) {
+    undo_scope(scope, true);
+    return refused;
+  }
   const int fields = first ? PQnfields(first.get()) : 0;
   const bool expected = shape && same_types(first.get(), statement->columns);
   if (fields > 0 && !expected) {

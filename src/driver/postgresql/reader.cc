@@ -18,9 +18,6 @@ constexpr int64_t kSmallResult = 1000;
 }  // namespace
 
 Status Reader::open_rows(PgResult first, std::shared_ptr<const RowShape> shape) {
-  if (const Status refused = session_->channel().refuse(first.get()); !refused.ok()) {
-    return ended(refused);
-  }
   rows_ = std::move(first);
   return open(std::move(shape));
 }

@@ -89,7 +89,7 @@ using StatementPtr = std::shared_ptr<Statement>;
 std::string wrap_with_casts(const Statement& statement, const RowShape& shape);
 
 // The most recently used statements of a session. Those that fall out, or were prepared anew, leave
-// their names behind, to be deallocated with the next round trip.
+// their names behind, to be deallocated at times.
 class StatementCache {
  public:
   static constexpr size_t kLimit = 100;
@@ -107,7 +107,7 @@ class StatementCache {
   // A prepared statement of this name is of no more use.
   void forget_name(std::string name) { garbage_.push_back(std::move(name)); }
   std::vector<std::string> take_garbage() { return std::exchange(garbage_, {}); }
-  size_t size() const { return recent_.size(); }
+  size_t garbage() const { return garbage_.size(); }
 
  private:
   void discard(Statement& statement);
