@@ -280,6 +280,26 @@ TEST_F(PostgresqlSession, copy_by_statement_is_refused_and_harms_nothing) {
   }
 }
 
+TEST_F(PostgresqlSession, a_statement_can_be_described_without_running_it) {
+  ASSERT_TRUE(execute("create temp table t (a int, b numeric(5,2), c inet)").ok());
+  for (const char* sql : {"select a, b, c from t where a = $1 and b > $2",
+                          "select a, b, c from t where a = ? and b > ?",
+                          "select a, b, c from t where a = :x and b > :y"}) {
+    const auto info = conn_->describe(context(), sql);
+    ASSERT_TRUE(info.ok()) << info.status();
+    ASSERT_EQ(info->parameters->num_fields(), 2) << sql;
+    EXPECT_EQ(info->parameters->field(0)->type()->id(), arrow::Type::INT32);
+    EXPECT_EQ(info->rows->field(1)->type()->ToString(), "decimal128(5, 2)");
+    EXPECT_EQ(info->rows->field(2)->type()->id(), arrow::Type::STRING);
+  }
+  const auto write = conn_->describe(context(), "insert into t (a) values (1)");
+  ASSERT_TRUE(write.ok()) << write.status();
+  EXPECT_EQ(write->rows, nullptr);
+  EXPECT_EQ(text("select count(*) from t"), "0");
+  EXPECT_EQ(error_kind(conn_->describe(context(), "selec 1").status()), ErrorKind::kProgramming);
+  EXPECT_EQ(text("select 1"), "1");
+}
+
 TEST_F(PostgresqlSession, a_probe_tells_of_the_server) {
   const auto probe = conn_->probe(context());
   ASSERT_TRUE(probe.ok()) << probe.status();

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include <arrow/type_traits.h>
-#include <arrow/util/utf8.h>
 
 #include "driver/postgresql/numeric.h"
 #include "driver/postgresql/oids.h"
@@ -169,8 +168,8 @@ class FixedColumn final : public Column {
 template <typename Decimal, int kWidth>
 class DecimalColumn final : public Column {
  public:
-  DecimalColumn(const std::shared_ptr<arrow::DataType>& type, const ColumnOptions& options)
-      : Column(type, options), scale_(static_cast<const arrow::DecimalType&>(*type).scale()) {}
+  explicit DecimalColumn(const std::shared_ptr<arrow::DataType>& type)
+      : Column(type), scale_(static_cast<const arrow::DecimalType&>(*type).scale()) {}
 
   const char* append(const uint8_t* bytes, size_t size) override {
     if (rows_ == room_ && !grow(values_, kWidth)) return kNoMemory;
@@ -235,14 +234,7 @@ class BytesColumn : public Column {
  public:
   using Column::Column;
 
-  const char* append(const uint8_t* bytes, size_t size) override {
-    if (options_.check_utf8 && type_->id() == arrow::Type::STRING &&
-        !arrow::util::ValidateUTF8(bytes, static_cast<int64_t>(size))) {
-      return "is not UTF-8 (the database's encoding is SQL_ASCII, so the server checks nothing): "
-             "cast the column to bytea, or convert it with convert_from()";
-    }
-    return put(bytes, size);
-  }
+  const char* append(const uint8_t* bytes, size_t size) override { return put(bytes, size); }
   const char* append_null() override { return mark_null() ? put(nullptr, 0) : kNoMemory; }
   std::shared_ptr<arrow::Array> finish() override {
     if (room_ == 0 && !grow(offsets_, 4, 4)) return nullptr;
@@ -350,8 +342,8 @@ class TimetzColumn final : public BytesColumn {
 
 class ListColumn final : public Column {
  public:
-  ListColumn(const ColumnType& type, const ColumnOptions& options)
-      : Column(type.arrow, options), values_(Column::make(*type.element, options)) {}
+  explicit ListColumn(const ColumnType& type)
+      : Column(type.arrow), values_(Column::make(*type.element)) {}
 
   // int32 dimensions, flags, element type; for each dimension int32 size and lower bound; then
   // each element as int32 length and bytes, -1 for null.
@@ -489,51 +481,51 @@ std::shared_ptr<arrow::ArrayData> Column::wrap(
   return data;
 }
 
-std::unique_ptr<Column> Column::make(const ColumnType& type, const ColumnOptions& options) {
+std::unique_ptr<Column> Column::make(const ColumnType& type) {
   const auto& arrow = type.arrow;
   switch (type.decode) {
     case Decode::kBool:
-      return std::make_unique<BoolColumn>(arrow, options);
+      return std::make_unique<BoolColumn>(arrow);
     case Decode::kInt16:
-      return std::make_unique<FixedColumn<Integer<int16_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Integer<int16_t>>>(arrow);
     case Decode::kInt32:
-      return std::make_unique<FixedColumn<Integer<int32_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Integer<int32_t>>>(arrow);
     case Decode::kInt64:
-      return std::make_unique<FixedColumn<Integer<int64_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Integer<int64_t>>>(arrow);
     case Decode::kUint32:
-      return std::make_unique<FixedColumn<Integer<uint32_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Integer<uint32_t>>>(arrow);
     case Decode::kFloat:
-      return std::make_unique<FixedColumn<Floating<float, uint32_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Floating<float, uint32_t>>>(arrow);
     case Decode::kDouble:
-      return std::make_unique<FixedColumn<Floating<double, uint64_t>>>(arrow, options);
+      return std::make_unique<FixedColumn<Floating<double, uint64_t>>>(arrow);
     case Decode::kDate:
-      return std::make_unique<FixedColumn<Date>>(arrow, options);
+      return std::make_unique<FixedColumn<Date>>(arrow);
     case Decode::kTime:
-      return std::make_unique<FixedColumn<Time>>(arrow, options);
+      return std::make_unique<FixedColumn<Time>>(arrow);
     case Decode::kTimestamp:
-      return std::make_unique<FixedColumn<Timestamp>>(arrow, options);
+      return std::make_unique<FixedColumn<Timestamp>>(arrow);
     case Decode::kInterval:
-      return std::make_unique<FixedColumn<Interval>>(arrow, options);
+      return std::make_unique<FixedColumn<Interval>>(arrow);
     case Decode::kUuid:
-      return std::make_unique<FixedColumn<Uuid>>(arrow, options);
+      return std::make_unique<FixedColumn<Uuid>>(arrow);
     case Decode::kDecimal128:
-      return std::make_unique<DecimalColumn<arrow::Decimal128, 16>>(arrow, options);
+      return std::make_unique<DecimalColumn<arrow::Decimal128, 16>>(arrow);
     case Decode::kDecimal256:
-      return std::make_unique<DecimalColumn<arrow::Decimal256, 32>>(arrow, options);
+      return std::make_unique<DecimalColumn<arrow::Decimal256, 32>>(arrow);
     case Decode::kText:
     case Decode::kBinary:
     case Decode::kNumericRaw:
-      return std::make_unique<BytesColumn>(arrow, options);
+      return std::make_unique<BytesColumn>(arrow);
     case Decode::kJsonb:
-      return std::make_unique<JsonbColumn>(arrow, options);
+      return std::make_unique<JsonbColumn>(arrow);
     case Decode::kByte:
-      return std::make_unique<ByteColumn>(arrow, options);
+      return std::make_unique<ByteColumn>(arrow);
     case Decode::kTimetz:
-      return std::make_unique<TimetzColumn>(arrow, options);
+      return std::make_unique<TimetzColumn>(arrow);
     case Decode::kNumericText:
-      return std::make_unique<NumericTextColumn>(arrow, options);
+      return std::make_unique<NumericTextColumn>(arrow);
     case Decode::kList:
-      return std::make_unique<ListColumn>(type, options);
+      return std::make_unique<ListColumn>(type);
   }
   return nullptr;
 }

@@ -34,17 +34,11 @@ class Memory {
   arrow::MemoryPool* pool_ = nullptr;
 };
 
-// How a column must be checked.
-struct ColumnOptions {
-  bool check_utf8 = false;  // the server did not: its encoding is SQL_ASCII
-};
-
 // One column under construction. append() and append_null() return null, or what stands against
 // the value, in words that follow "the value at row 7"; the column is then of no more use.
 class Column {
  public:
-  Column(std::shared_ptr<arrow::DataType> type, const ColumnOptions& options)
-      : type_(std::move(type)), options_(options) {}
+  explicit Column(std::shared_ptr<arrow::DataType> type) : type_(std::move(type)) {}
   virtual ~Column() = default;
   Column(const Column&) = delete;
   Column& operator=(const Column&) = delete;
@@ -56,7 +50,7 @@ class Column {
 
   int64_t rows() const { return rows_; }
 
-  static std::unique_ptr<Column> make(const ColumnType& type, const ColumnOptions& options);
+  static std::unique_ptr<Column> make(const ColumnType& type);
 
  protected:
   // Room for one more row, in units of `width` bytes plus `extra` bytes at the end.
@@ -67,7 +61,6 @@ class Column {
   std::shared_ptr<arrow::ArrayData> wrap(std::vector<std::shared_ptr<arrow::Buffer>> buffers);
 
   const std::shared_ptr<arrow::DataType> type_;
-  const ColumnOptions options_;
   int64_t rows_ = 0;
   int64_t room_ = 0;  // rows for which the value buffer has room
 

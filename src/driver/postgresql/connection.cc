@@ -25,10 +25,7 @@ constexpr const char* kProbe =
 }  // namespace
 
 Session::Session(PgHandle conn, const SessionOptions& options)
-    : channel_(std::move(conn), options.canceller), prepared_(options.prepared) {
-  const char* encoding = PQparameterStatus(channel_.conn(), "server_encoding");
-  check_utf8_ = encoding != nullptr && std::string_view(encoding) == "SQL_ASCII";
-}
+    : channel_(std::move(conn), options.canceller), prepared_(options.prepared) {}
 
 Status Session::greet(const CallContext& context) {
   ARROW_RETURN_NOT_OK(channel_.start(context));

@@ -58,6 +58,7 @@ class Session final : public Connection {
   Result<int64_t> ingest(const CallContext& context, const IngestTarget& target,
                          arrow::RecordBatchReader& rows) override;
 
+  Result<StatementInfo> describe(const CallContext& context, std::string_view sql) override;
   Status begin(const CallContext& context, const TransactionOptions& options) override;
   Status commit(const CallContext& context) override;
   Status rollback(const CallContext& context) override;
@@ -76,7 +77,6 @@ class Session final : public Connection {
 
   // For the reader of this session.
   Channel& channel() { return channel_; }
-  bool check_utf8() const { return check_utf8_; }
   // The shape of rows that came without being described as expected, or kNotSupported.
   Result<std::shared_ptr<const RowShape>> shape_of(const PGresult* rows, bool whole) const;
   // A statement of ours inside the call that is under way, with its rows thrown away.
@@ -92,6 +92,7 @@ class Session final : public Connection {
   Status describe(Statement& statement, const Params& params, Scope scope);
   Status describe_as(Statement& statement, const std::string& sql, std::vector<uint32_t> oids,
                      Scope scope, bool guard, PgResult* failed);
+  std::shared_ptr<const RowShape> shape_of(const std::vector<ColumnHead>& columns) const;
   Status deallocate_garbage();
   Status resolve_types(const std::vector<ColumnHead>& columns);
   Status cast_unknown(Statement& statement, const RowShape& shape);
@@ -114,7 +115,6 @@ class Session final : public Connection {
   Channel channel_;
   const UsePrepared prepared_;
   bool pooled_ = false;  // a pooler stands between: sessions are not what they seem
-  bool check_utf8_ = false;
   bool dirty_ = false;
   StatementCache cache_;
   TypeCatalog catalog_;

@@ -18,6 +18,7 @@ constexpr Row kRows[] = {
     {"08", ErrorKind::kConnection, ""},
     {"0A", ErrorKind::kNotSupported, ""},
     {"21", ErrorKind::kProgramming, ""},
+    {"22021", ErrorKind::kData, "read or store what is no text of the encoding as bytea"},
     {"22", ErrorKind::kData, ""},
     {"23", ErrorKind::kIntegrity, ""},
     {"25006", ErrorKind::kReadOnly, "this server or transaction takes no writes: is it a replica?"},

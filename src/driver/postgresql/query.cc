@@ -161,7 +161,12 @@ Status Session::describe_as(Statement& statement, const std::string& sql,
     channel_.finish();
     return make_error(ErrorKind::kInternal, "the server's answers do not match what was sent");
   }
-  statement.columns = heads_of(results[description].get());
+  const PGresult* described = results[description].get();
+  statement.columns = heads_of(described);
+  statement.parameters.clear();
+  for (int i = 0; i < PQnparams(described); ++i) {
+    statement.parameters.push_back(PQparamtype(described, i));
+  }
   statement.oids = std::move(oids);
   return Status::OK();
 }

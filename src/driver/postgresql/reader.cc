@@ -42,7 +42,7 @@ Status Reader::open(std::shared_ptr<const RowShape> shape) {
   if (statement_->decoder && statement_->decoder->fits(shape_, limits_)) {
     decoder_ = std::move(statement_->decoder);
   } else {
-    decoder_ = std::make_unique<RowDecoder>(shape_, limits_, session_->check_utf8());
+    decoder_ = std::make_unique<RowDecoder>(shape_, limits_);
   }
   return shape_->unsettled() ? settle() : pull();
 }

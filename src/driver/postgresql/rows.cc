@@ -64,7 +64,7 @@ struct NumericRange {
 
 Result<std::shared_ptr<arrow::Array>> convert(const arrow::Array& raw, const ColumnType& type) {
   const auto& values = static_cast<const arrow::BinaryArray&>(raw);
-  const auto column = Column::make(type, {});
+  const auto column = Column::make(type);
   for (int64_t row = 0; row < values.length(); ++row) {
     const std::string_view bytes = values.GetView(row);
     const char* wrong =
@@ -105,11 +105,10 @@ bool RowShape::unsettled() const {
                      [](const ColumnType& type) { return type.decode == Decode::kNumericRaw; });
 }
 
-RowDecoder::RowDecoder(std::shared_ptr<const RowShape> shape, const BatchLimits& limits,
-                       bool check_utf8)
+RowDecoder::RowDecoder(std::shared_ptr<const RowShape> shape, const BatchLimits& limits)
     : shape_(std::move(shape)), limits_(limits) {
   for (const ColumnType& type : shape_->types) {
-    columns_.push_back(Column::make(type, {.check_utf8 = check_utf8}));
+    columns_.push_back(Column::make(type));
   }
 }
 

@@ -34,7 +34,7 @@ struct RowShape {
 // Collects rows into one batch after the other. After an error it is of no more use.
 class RowDecoder {
  public:
-  RowDecoder(std::shared_ptr<const RowShape> shape, const BatchLimits& limits, bool check_utf8);
+  RowDecoder(std::shared_ptr<const RowShape> shape, const BatchLimits& limits);
 
   // The content of one CopyData message: the stream's header, whole rows, its trailer.
   Status append_copy(const uint8_t* bytes, size_t size);

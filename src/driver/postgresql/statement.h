@@ -62,6 +62,7 @@ struct Statement {
   bool described = false;
   Declare declare = Declare::kNatural;
   std::vector<uint32_t> oids;             // declared for the parameters
+  std::vector<uint32_t> parameters;       // their types as the server understood them
   std::vector<ColumnHead> columns;        // as executed; none where it returns no rows
   std::shared_ptr<const RowShape> shape;  // of a stream
   std::shared_ptr<const RowShape> whole_shape;
