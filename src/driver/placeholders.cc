@@ -246,17 +246,12 @@ Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& par
       bound.order.push_back(index);
       native = static_cast<int>(bound.order.size());
     }
-    if (dialect.numbered) {
-      // Apart from its neighbours: `x?` must not become the word x$1, nor `?1` the parameter $11.
-      const char before = bound.sql.empty() ? ' ' : bound.sql.back();
-      if (is_word_part(before) || before == '$') bound.sql += ' ';
-      bound.sql.append("$").append(std::to_string(native));
-      if (copied < sql.size() && (is_word_part(sql[copied]) || sql[copied] == '$')) {
-        bound.sql += ' ';
-      }
-    } else {
-      bound.sql.append("?");
-    }
+    // Apart from its neighbours: `x?` must not become the word x$1, nor `?1` the parameter $11;
+    // ODBC drivers write @P1 for the `?` they get.
+    const char before = bound.sql.empty() ? ' ' : bound.sql.back();
+    if (is_word_part(before) || before == '$') bound.sql += ' ';
+    bound.sql += dialect.numbered ? "$" + std::to_string(native) : "?";
+    if (copied < sql.size() && (is_word_part(sql[copied]) || sql[copied] == '$')) bound.sql += ' ';
   }
   bound.sql.append(sql.substr(copied));
   ARROW_RETURN_NOT_OK(check_all_used(params, native_of));

@@ -90,8 +90,15 @@ inline DriverCase mssql_case(const char* name, DriverConfig (*config)(const std:
   row.double_type = "float";
   row.text_type = "nvarchar(max)";
   row.binary_type = "varbinary(max)";
-  row.series = "select value from generate_series(1, %)";
+  row.series = "select value as i from generate_series(1, %)";
   row.endless = "select count_big(*) from generate_series(1, 100000000000)";
+  row.bool_type = "bit";
+  row.time_type = "time(6)";
+  row.timestamp_type = "datetime2(6)";
+  row.division_by_zero = std::nullopt;  // an error of SQL Server's, but not of the tests' server
+  row.refuses_several_statements = false;
+  row.error_aborts_transaction = false;
+  row.has_read_only_transactions = false;
   row.has_savepoint_release = false;
   return row;
 }

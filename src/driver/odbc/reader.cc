@@ -113,7 +113,8 @@ Status Reader::describe() {
   schema_ = arrow::schema(std::move(fields));
   units_.resize(plans.size(), TickUnit::kNano);
   const bool all_bound = first_long_ == plans.size();
-  block_ = all_bound ? std::clamp<size_t>(kBlockBytes / row_bytes, 1, kMostBlockRows) : 1;
+  const size_t budget = std::min(kBlockBytes, static_cast<size_t>(limits_.bytes));
+  block_ = all_bound ? std::clamp<size_t>(budget / row_bytes, 1, kMostBlockRows) : 1;
   block_ = std::min(block_, static_cast<size_t>(limits_.rows));
   for (ColumnPlan& plan : plans) {
     if (plan.is_long) plan.width = 0;

@@ -44,7 +44,7 @@ def split(sql: str) -> list[str]:
 
 
 def outside_strings(pattern: str, replacement: str | Callable[[re.Match[str]], str], sql: str) -> str:
-    pieces = re.split(r"('(?:''|[^'])*')", sql)
+    pieces = re.split(r"N?('(?:''|[^'])*')", sql)  # N'…' is a string like any other
     flags = re.I | re.S
     pieces[::2] = [re.sub(pattern, replacement, piece, flags=flags) for piece in pieces[::2]]
     return "".join(pieces)
@@ -68,7 +68,8 @@ class Engine:
         # No cache: a statement kept over a change of its table would tell the types of before.
         self.database = apsw.Connection(self.path, statementcachesize=0)
         self.database.set_busy_timeout(2000)
-        self.database.execute("pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = on")
+        for setting in ("journal_mode = wal", "synchronous = off", "foreign_keys = on"):
+            self.database.execute(f"pragma {setting}").fetchall()
         self.database.set_progress_handler(self._progress, 100_000)
 
     def close(self) -> None:
@@ -118,6 +119,8 @@ class Engine:
             answer.error(failed.number, str(failed))
             if failed.number == 1205:
                 self._end(EnvChangeType.ROLLBACK_TRAN, "rollback", answer)
+        except (apsw.BindingsError, KeyError) as failed:
+            answer.error(137, f"Must declare the scalar variable: {failed}.")
         except apsw.InterruptError:
             raise Attention from None
         except apsw.Error as failed:
@@ -155,12 +158,12 @@ class Engine:
             case ["begin", "tran" | "transaction"]:
                 self._begin(answer)
             case ["save", "tran" | "transaction"]:
-                self.database.execute(f"savepoint {sql.split()[2]}")
+                self.database.execute(f"savepoint {sql.split(maxsplit=2)[2]}")
                 answer.done(0)
             case ["commit", *_]:
                 self._end(EnvChangeType.COMMIT_TRAN, "commit", answer)
             case ["rollback", *_] if len(words) > 2:
-                self.database.execute(f"rollback to {sql.split()[2]}")
+                self.database.execute(f"rollback to {sql.split(maxsplit=2)[2]}")
                 answer.done(0)
             case ["rollback", *_]:
                 self._end(EnvChangeType.ROLLBACK_TRAN, "rollback", answer)
@@ -193,6 +196,8 @@ class Engine:
 
     def _sqlite(self, sql: str, word: str, parameters: list[Parameter], answer: Answer) -> None:
         text = self._translate(sql, word)
+        if not parameters and "?" in re.sub(r"'(?:''|[^'])*'", "", sql):
+            raise SqlError(102, "Incorrect syntax near '?'.")
         values = {}
         for number, parameter in enumerate(parameters, 1):
             name = (parameter.name or f"@P{number}").lstrip("@")
@@ -218,7 +223,6 @@ class Engine:
             "select value from s)"  # fmt: skip
         text = outside_strings(r"generate_series\((\d+),\s*(\d+)\)", series, sql)
         text = outside_strings(r"\bcount_big\(", "count(", text)
-        text = outside_strings(r"\bN$", "", text)
         text = outside_strings(r"#(\w+)", r'temp."#\1"', text)
         text = outside_strings(r"@@trancount", str(self.count), text)
         text = outside_strings(r"@@spid", str(self.session.spid), text)
@@ -244,7 +248,8 @@ class Engine:
                 kind = parse_type(declaration or "")
             except ValueError:
                 kind = self._guess([row[index] for row in rows if row[index] is not None])
-            columns.append((name, kind))
+            # An expression without an alias has no name in SQL Server; SQLite calls it by its text.
+            columns.append((name if len(name) <= 128 else "", kind))
         return columns
 
     @staticmethod

@@ -126,7 +126,7 @@ class Answer:
 
     def error(self, number: int, message: str) -> None:
         self.flush_done(MORE)
-        self.write(error(number, message, severity=14 if number < 2000 else 16, server="cenote"))
+        self.write(error(number, message[:2000], severity=14 if number < 2000 else 16, server="cenote"))
         self.done(ERROR)
 
     def transaction(self, kind: EnvChangeType, descriptor: bytes) -> None:
@@ -236,14 +236,16 @@ class Session(Connection):
         return PacketType(kind), first, bytes(payload)
 
     def attention(self, wait: float) -> bool:
-        readable, _, _ = select.select([self.link], [], [], wait)
-        if not readable:
-            return False
-        data = self.link.recv(65536)
-        if not data:
-            raise Drop
-        self._buffer += data
-        message = self._take_message()
+        message = self._take_message()  # it may have come together with the request
+        if message is None:
+            readable, _, _ = select.select([self.link], [], [], wait)
+            if not readable:
+                return False
+            data = self.link.recv(65536)
+            if not data:
+                raise Drop
+            self._buffer += data
+            message = self._take_message()
         return message is not None and message[0] is PacketType.ATTENTION
 
     def next_descriptor(self) -> bytes:
