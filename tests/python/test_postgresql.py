@@ -88,6 +88,11 @@ CAST_PARAMETERS = [
     ("int4", 7, 7),
     ("numeric(20,0)", 2**64, D(2**64)),
     ("jsonb", '{"a": [1]}', '{"a": [1]}'),
+    ("interval", datetime.timedelta(days=1, microseconds=5), cenote.MonthDayNano(0, 0, 86_400_000_005_000)),
+    ("interval", datetime.timedelta(days=-1, seconds=1), cenote.MonthDayNano(0, 0, -86_399_000_000_000)),
+    ("int8[]", [1, None, 3], [1, None, 3]),
+    ("text[]", ["a", 'b"', None, ""], ["a", 'b"', None, ""]),
+    ("int8[]", [], []),
 ]
 
 
@@ -242,9 +247,9 @@ def test_credentials_may_come_from_a_callback(postgresql: str) -> None:
 
 def test_a_deadline_cancels_on_the_server(pool: cenote.Pool, running: Callable[[str], int]) -> None:
     with pytest.raises(cenote.QueryTimeout) as caught:
-        pool.query("select pg_sleep(600) /* late */", timeout=0.1)
+        pool.query("select pg_sleep(600) as late", timeout=0.1)
     assert isinstance(caught.value, TimeoutError)
-    assert running("/* late */") == 0
+    assert running("as late") == 0
 
 
 def test_a_full_pool_says_who_holds_it(postgresql: str) -> None:
@@ -261,10 +266,10 @@ def test_a_full_pool_says_who_holds_it(postgresql: str) -> None:
 
 def test_an_abandoned_stream_stops_on_the_server(pool: cenote.Pool, running: Callable[[str], int]) -> None:
     for _ in range(15):  # more than the pool has connections
-        for frame in pool.stream("select generate_series(1, 100000000) /* left */", chunk_size=10):
+        for frame in pool.stream("select generate_series(1, 100000000) as left_over", chunk_size=10):
             assert len(frame) == 10
             break
-    wait_until(lambda: running("/* left */") == 0)
+    wait_until(lambda: running("as left_over") == 0)
 
 
 def test_a_stream_stays_in_bounds(pool: cenote.Pool) -> None:
@@ -289,12 +294,12 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_a_cancelled_task_reaches_the_server(pools: cenote.DatabasePool, running: Callable[[str], int]) -> None:
-    task = asyncio.create_task(pools.query("main", "select pg_sleep(600) /* cancelled */"))
-    await until(lambda: running("/* cancelled */") == 1)
+    task = asyncio.create_task(pools.query("main", "select pg_sleep(600) as cancelled"))
+    await until(lambda: running("as cancelled") == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: running("/* cancelled */") == 0)
+    await until(lambda: running("as cancelled") == 0)
 
 
 async def test_a_cancelled_transaction_is_rolled_back(
@@ -306,14 +311,14 @@ async def test_a_cancelled_transaction_is_rolled_back(
     async def work() -> None:
         async with pools.transaction("main") as tx:
             await tx.execute("insert into lost values (1)")
-            await tx.query("select pg_sleep(600) /* lost */")
+            await tx.query("select pg_sleep(600) as lost")
 
     task = asyncio.create_task(work())
-    await until(lambda: running("/* lost */") == 1)
+    await until(lambda: running("as lost") == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert running("/* lost */") == 0
+    assert running("as lost") == 0
     assert (await pools.query("main", "select count(*) from lost")).rows() == [(0,)]
     await pools.execute("main", "drop table lost")
 
@@ -322,10 +327,10 @@ async def test_a_forgotten_stream_of_coroutines_returns(
     pools: cenote.DatabasePool, running: Callable[[str], int]
 ) -> None:
     for _ in range(60):  # more than the pool has connections
-        async for frame in pools.query_stream("main", "select generate_series(1, 100000000) /* gone */"):
+        async for frame in pools.query_stream("main", "select generate_series(1, 100000000) as gone"):
             assert len(frame) == 1000
             break
-    await until(lambda: running("/* gone */") == 0)
+    await until(lambda: running("as gone") == 0)
 
 
 async def test_a_thousand_callers_share_ten_connections(postgresql: str) -> None:
