@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import inspect
 import logging
@@ -450,3 +451,16 @@ def test_all_public_names_say_what_they_are() -> None:
         if isinstance(item, type) and item is not cenote.DeploymentMode:
             assert item.__module__ == "cenote"
     assert "ConnectionError" not in cenote.__all__  # `import *` hides no builtin
+
+
+def test_the_stub_of_the_extension_names_what_there_is() -> None:
+    extension = cenote._cenote
+    stub = ast.parse((pathlib.Path(cenote.__file__).parent / "_cenote.pyi").read_text())
+    for item in stub.body:
+        if isinstance(item, ast.ClassDef):
+            for member in item.body:
+                target = member.target if isinstance(member, ast.AnnAssign) else None
+                name = target.id if isinstance(target, ast.Name) else getattr(member, "name", None)
+                assert name is None or hasattr(getattr(extension, item.name), name), (item.name, name)
+    named = {item.name for item in stub.body if isinstance(item, (ast.ClassDef, ast.FunctionDef))}
+    assert named == {name for name in dir(extension) if not name.startswith("_")}
