@@ -83,10 +83,11 @@ def main() -> int:
     print(harness.versions())
     print("Medians, the best in brackets; the ratio is that of the medians.")
     caption = f"Measured {datetime.date.today()} on {harness.machine()}; {harness.versions()}."
-    # One of our own processes is the least; a busy machine makes every figure worse, not all alike.
-    if (load := os.getloadavg()[0]) > 1.5:
-        caption += f" The machine was busy with other work (load {load:.0f})."
-        print(f"bench: the load is {load:.0f} before anything runs; figures of a busy machine mean little")
+    # A busy machine makes every figure worse, and not all alike.
+    load = os.getloadavg()[0]
+    caption += f" Load at the beginning: {load:.1f}."
+    if load > 1.5:
+        print(f"bench: the load is {load:.1f} before anything runs; figures of a busy machine mean little")
     rows = [row for group in wanted for row in run(group, arguments, caption)]
     verdicts = [row.verdict for row in rows]
     missed = verdicts.count("**miss**")
