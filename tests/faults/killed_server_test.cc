@@ -14,7 +14,7 @@ class KilledServer : public PostgresqlFault {
     auto running = std::async(std::launch::async, [&pool] {
       return pool.execute_query("select pg_sleep(120)").status();
     });
-    kill(server_->backend_running(pool.id(), "select pg_sleep"));
+    kill(server_->backend_running(pool.id(), "pg_sleep"));
     return running.get();
   }
   // Reads a stream too large for any buffer until the kill is felt.
@@ -25,7 +25,7 @@ class KilledServer : public PostgresqlFault {
     EXPECT_TRUE(stream.ok()) << stream.status();
     std::shared_ptr<arrow::RecordBatch> batch;
     EXPECT_TRUE((*stream)->ReadNext(&batch).ok());
-    kill(server_->backend_running(pool.id(), "select generate_series"));
+    kill(server_->backend_running(pool.id(), "generate_series"));
     Status status;
     do {
       status = (*stream)->ReadNext(&batch);
@@ -49,14 +49,14 @@ void expect_lost(const Status& status, std::string_view pool) {
 
 TEST_F(KilledServer, a_backend_killed_under_a_statement) {
   const auto pool = open_pool(config());
-  const auto kill = [](pid_t backend) { ::kill(backend, SIGKILL); };
+  const auto kill = [](pid_t backend) { PostgresServer::kill_process(backend); };
   expect_lost(killed_under_a_statement(*pool, kill), pool->id());
   expect_alive(*pool);
 }
 
 TEST_F(KilledServer, a_backend_killed_under_a_stream) {
   const auto pool = open_pool(config());
-  const auto kill = [](pid_t backend) { ::kill(backend, SIGKILL); };
+  const auto kill = [](pid_t backend) { PostgresServer::kill_process(backend); };
   expect_lost(killed_under_a_stream(*pool, kill), pool->id());
   expect_alive(*pool);
 }

@@ -63,6 +63,10 @@ class PostgresServer {
     std::ifstream file(data() + "/postmaster.pid");
     pid_t pid = 0;
     file >> pid;
+    kill_process(pid);
+  }
+  // Never 0 or below, which would mean a group of processes, our own among them.
+  static void kill_process(pid_t pid) {
     ASSERT_GT(pid, 1);
     ::kill(pid, SIGKILL);
   }
@@ -102,13 +106,13 @@ class PostgresServer {
     } while (seen != std::to_string(count) && !until.passed());
     EXPECT_EQ(seen, std::to_string(count)) << "sessions of " << pool;
   }
-  // The backend of the pool that runs a statement beginning with `sql`; waits for it.
+  // The backend of the pool that runs a statement with `sql` in it; waits for it.
   pid_t backend_running(const std::string& pool, const std::string& sql) const {
     const Deadline until = Deadline::in(std::chrono::seconds(30));
     std::string pid;
     do {
       pid = ask("select pid from pg_stat_activity where application_name = '" + pool +
-                "' and state = 'active' and query like '" + sql + "%' limit 1");
+                "' and state = 'active' and query like '%" + sql + "%' limit 1");
     } while (pid.empty() && !until.passed());
     EXPECT_FALSE(pid.empty()) << "no backend runs " << sql;
     return pid.empty() ? 0 : static_cast<pid_t>(std::stol(pid));
