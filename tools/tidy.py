@@ -40,6 +40,7 @@ PUBLIC = {
     "failover.h": "base",
     "config.h": "config",
     "manager.h": "manager",
+    "server.h": "base",
     "asio.h": "manager",
     "cenote.h": "manager",
 }

@@ -9,6 +9,7 @@
 
 #include "cenote/failover.h"
 #include "cenote/pool.h"
+#include "cenote/server.h"
 
 namespace cenote {
 
@@ -27,6 +28,7 @@ struct DeploymentConfig {
   FailoverStrategy failover = LocalOnly{};
   MetricsOptions metrics;
   std::vector<PoolConfig> pools;
+  ServerOptions server;  // of a process that serves its pools to others
 };
 
 // `${env:X}` and `${file:P}` are resolved here. kConfig: "file:line:column: key 'x': what is wrong;

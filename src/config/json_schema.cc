@@ -158,7 +158,11 @@ std::string config_schema() {
   for (const Section& section : deployment_sections()) {
     deployment[std::string(section.name)] = section_schema(section);
   }
-  Json properties{{"deployment", object(std::move(deployment), "")}};
+  Json server = section_schema(server_section());
+  Json user = object(properties_of(user_keys()), "Who may use the node.");
+  user["required"] = list({"name", "password"});
+  server["properties"]["users"] = {{"type", "array"}, {"items", std::move(user)}};
+  Json properties{{"deployment", object(std::move(deployment), "")}, {"server", std::move(server)}};
   Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "cenote"}};
   schema.update(object(std::move(properties), ""));
   schema["required"] = list({"deployment"});

@@ -53,7 +53,7 @@ class Reader {
 
   Result<DeploymentConfig> read(const YAML::Node& root) {
     DeploymentConfig config;
-    ARROW_RETURN_NOT_OK(check_map(root, "the file", {"deployment"}));
+    ARROW_RETURN_NOT_OK(check_map(root, "the file", {"deployment", "server"}));
     const YAML::Node deployment = root["deployment"];
     if (!deployment) return error(root, "deployment", "is missing at the top of the file");
     std::vector<std::string_view> known = {"mode", "pools"};
@@ -65,6 +65,7 @@ class Reader {
     }
     ARROW_RETURN_NOT_OK(check_failover(deployment["failover"]));
     ARROW_RETURN_NOT_OK(read_pools(deployment["pools"], &config.pools));
+    ARROW_RETURN_NOT_OK(read_server(root["server"], &config));
     // Last, so that a file for a later version is checked as far as it can be.
     if (config.mode != DeploymentMode::kStandalone) {
       return error(deployment["mode"], "mode",
@@ -144,6 +145,7 @@ class Reader {
     std::vector<std::string_view> known;
     for (const DeploymentKey& row : section.keys) known.push_back(row.name);
     for (const Section& inner : section.sections) known.push_back(inner.name);
+    if (!section.list.empty()) known.push_back(section.list);
     ARROW_RETURN_NOT_OK(check_map(node, section.name, known));
     ARROW_RETURN_NOT_OK(read_keys(node, section.keys, config));
     for (const Section& inner : section.sections) {
@@ -174,6 +176,43 @@ class Reader {
     if (strategy.text == "local_only") return Status::OK();
     return error(node["strategy"], "strategy",
                  strategy.shown + " is not in this version; write local_only");
+  }
+
+  Status read_server(const YAML::Node& node, DeploymentConfig* config) const {
+    if (!node) return Status::OK();
+    ARROW_RETURN_NOT_OK(read_section(node, server_section(), config));
+    const TlsFiles& tls = config->server.flight.tls;
+    if (tls.certificate.empty() != tls.key.empty() ||
+        (tls.certificate.empty() && !tls.client_ca.empty())) {
+      return error(node["flight"]["tls"], "tls", "needs both a certificate and its key");
+    }
+    const YAML::Node users = node["users"];
+    if (!users) return Status::OK();
+    if (!users.IsSequence()) return error(users, "users", "must be a list: - name: …");
+    for (const YAML::Node& each : users) {
+      ServerUser user;
+      ARROW_RETURN_NOT_OK(read_user(each, &user));
+      for (const ServerUser& other : config->server.users) {
+        if (other.name != user.name) continue;
+        return error(each["name"], "name", "'" + shortened(user.name) + "' is given to two users");
+      }
+      config->server.users.push_back(std::move(user));
+    }
+    return Status::OK();
+  }
+
+  Status read_user(const YAML::Node& node, ServerUser* user) const {
+    std::vector<std::string_view> known;
+    for (const KeyRow<ServerUser>& row : user_keys()) known.push_back(row.name);
+    ARROW_RETURN_NOT_OK(check_map(node, "a user", known));
+    ARROW_RETURN_NOT_OK(read_keys(node, user_keys(), user));
+    if (user->name.empty()) return error(node, "name", "is missing in this user");
+    if (user->password.empty()) return error(node, "password", "is missing in this user");
+    for (const YAML::Node& pool : node["pools"]) {
+      ARROW_ASSIGN_OR_RAISE(Value id, scalar(pool, "pools"));
+      user->pools.push_back(std::move(id.text));
+    }
+    return Status::OK();
   }
 
   Status read_pools(const YAML::Node& node, std::vector<PoolConfig>* pools) const {

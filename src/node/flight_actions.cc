@@ -87,7 +87,8 @@ Result<std::string> FlightServer::begin_transaction(const Context& context) {
   return flight::encode_any(result);
 }
 
-Result<std::string> FlightServer::end_transaction(const Context& context, std::string_view body) {
+Result<std::optional<std::string>> FlightServer::end_transaction(const Context& context,
+                                                                 std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(const auto request, unwrap<flight::ActionEndTransactionRequest>(body));
   const bool commit = request.action == flight::EndTransaction::kCommit;
   if (!commit && request.action != flight::EndTransaction::kRollback) {
@@ -97,11 +98,11 @@ Result<std::string> FlightServer::end_transaction(const Context& context, std::s
   const auto transaction = sessions_.take_transaction(caller, request.transaction_id);
   if (transaction == nullptr) {
     // Rolling back what is gone has happened already.
-    if (!commit) return std::string();
+    if (!commit) return std::nullopt;
     return sessions_.transaction(caller, request.transaction_id).status();
   }
   ARROW_RETURN_NOT_OK(transaction->end(commit));
-  return std::string();
+  return std::nullopt;
 }
 
 Result<std::string> FlightServer::savepoint(const Context& context, std::string_view body) {
@@ -116,7 +117,8 @@ Result<std::string> FlightServer::savepoint(const Context& context, std::string_
   return flight::encode_any(result);
 }
 
-Result<std::string> FlightServer::end_savepoint(const Context& context, std::string_view body) {
+Result<std::optional<std::string>> FlightServer::end_savepoint(const Context& context,
+                                                               std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(const auto request, unwrap<flight::ActionEndSavepointRequest>(body));
   const std::string& id = request.savepoint_id;
   const size_t at = id.find(kSavepointSeparator);
@@ -129,7 +131,7 @@ Result<std::string> FlightServer::end_savepoint(const Context& context, std::str
   const std::string name = id.substr(at + kSavepointSeparator.size());
   ARROW_RETURN_NOT_OK(request.action == flight::EndSavepoint::kRelease ? use->release(name)
                                                                        : use->rollback_to(name));
-  return std::string();
+  return std::nullopt;
 }
 
 Result<std::string> FlightServer::cancel(const Context& context, std::string_view body) {
@@ -170,14 +172,15 @@ Result<std::string> FlightServer::get_session(const Context& context) {
   return fl::GetSessionOptionsResult({{"catalog", pool->id()}}).SerializeToString();
 }
 
-Result<std::string> FlightServer::act(const Context& context, const std::string& type,
-                                      std::string_view body) {
+Result<std::optional<std::string>> FlightServer::act(const Context& context,
+                                                     const std::string& type,
+                                                     std::string_view body) {
   if (type == "CreatePreparedStatement") return create_prepared(context, body);
   if (type == "ClosePreparedStatement") {
     ARROW_ASSIGN_OR_RAISE(const auto request,
                           unwrap<flight::ActionClosePreparedStatementRequest>(body));
     sessions_.remove_prepared(caller_of(context), request.prepared_statement_handle);
-    return std::string();
+    return std::nullopt;
   }
   if (type == "BeginTransaction") return begin_transaction(context);
   if (type == "EndTransaction") return end_transaction(context, body);
@@ -199,11 +202,11 @@ Status FlightServer::DoAction(const Context& context, const fl::Action& action,
                               std::unique_ptr<fl::ResultStream>* result) {
   const std::string_view body =
       action.body == nullptr ? std::string_view() : std::string_view(*action.body);
-  Result<std::string> answer = act(context, action.type, body);
+  Result<std::optional<std::string>> answer = act(context, action.type, body);
   if (!answer.ok()) return flight::to_wire(answer.status(), node_id_);
   std::vector<fl::Result> results;
-  // Actions without an answer end without a message.
-  if (!answer->empty()) results.emplace_back(arrow::Buffer::FromString(std::move(*answer)));
+  // An action without an answer ends without a message; an answer may be an empty message.
+  if (*answer) results.emplace_back(arrow::Buffer::FromString(std::move(**answer)));
   *result = std::make_unique<fl::SimpleResultStream>(std::move(results));
   return Status::OK();
 }

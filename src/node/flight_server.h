@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -101,12 +102,13 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   Result<int64_t> put_ingest(const Context& context, const flight::CommandStatementIngest& command,
                              arrow::flight::FlightMessageReader& reader);
 
-  Result<std::string> act(const Context& context, const std::string& type, std::string_view body);
+  Result<std::optional<std::string>> act(const Context& context, const std::string& type,
+                                         std::string_view body);
   Result<std::string> create_prepared(const Context& context, std::string_view body);
   Result<std::string> begin_transaction(const Context& context);
-  Result<std::string> end_transaction(const Context& context, std::string_view body);
+  Result<std::optional<std::string>> end_transaction(const Context& context, std::string_view body);
   Result<std::string> savepoint(const Context& context, std::string_view body);
-  Result<std::string> end_savepoint(const Context& context, std::string_view body);
+  Result<std::optional<std::string>> end_savepoint(const Context& context, std::string_view body);
   Result<std::string> cancel(const Context& context, std::string_view body);
   Result<std::string> set_session(const Context& context, std::string_view body);
   Result<std::string> get_session(const Context& context);

@@ -145,7 +145,22 @@ Result<Prepared> Sessions::prepared(const Caller& caller, std::string_view handl
   const Lock lock(mutex_);
   Kept<Prepared>* found = find(prepared_, caller, handle);
   if (found == nullptr) return unknown("prepared statement", handle);
-  return found->what;
+  Prepared& prepared = found->what;
+  if (!prepared.transaction.empty() && !transactions_.contains(prepared.transaction)) {
+    prepared.transaction = newest_transaction(caller);
+  }
+  return prepared;
+}
+
+std::string Sessions::newest_transaction(const Caller& caller) const {
+  const std::string* newest = nullptr;
+  TimePoint at = TimePoint::min();
+  for (const auto& [handle, kept] : transactions_) {
+    if (kept.session != caller.session || kept.user != caller.user || kept.last_use < at) continue;
+    newest = &handle;
+    at = kept.last_use;
+  }
+  return newest == nullptr ? "" : *newest;
 }
 
 Status Sessions::bind(const Caller& caller, std::string_view handle, Params params) {

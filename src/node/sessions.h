@@ -53,6 +53,8 @@ class Sessions {
   void close(const Caller& caller);
 
   Result<std::string> add(const Caller& caller, Prepared prepared);
+  // ADBC runs a statement again that it prepared in a transaction which has ended since, and means
+  // the transaction that the session has begun instead; or none if it has none.
   Result<Prepared> prepared(const Caller& caller, std::string_view handle);
   Status bind(const Caller& caller, std::string_view handle, Params params);
   void remove_prepared(const Caller& caller, std::string_view handle);
@@ -88,6 +90,7 @@ class Sessions {
 
   void run(const std::stop_token& stop);
   std::string new_handle(char kind) const;
+  std::string newest_transaction(const Caller& caller) const CENOTE_REQUIRES(mutex_);
   Status unknown(std::string_view what, std::string_view handle) const;
   // Counts the caller's session in; kPoolExhausted when there are too many.
   Status touch(const Caller& caller) CENOTE_REQUIRES(mutex_);

@@ -1,0 +1,58 @@
+// The node's life.
+#include "node/node.h"
+
+#include <csignal>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+
+namespace cenote::node {
+namespace {
+
+sigset_t awaited_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
+  ServerOptions options = config.server;
+  if (config.pools.empty()) {
+    return make_error(ErrorKind::kConfig,
+                      "a node serves pools, but deployment.pools has none; add one");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto manager, DistributedPoolManager::open(std::move(config)));
+  std::unique_ptr<Node> node(new Node(std::move(manager), options));
+  ARROW_ASSIGN_OR_RAISE(node->flight_, FlightServer::start(*node->manager_, options));
+  log(LogLevel::kInfo, "node",
+      "node '" + node->flight_->node_id() + "' serves at " + node->location());
+  return node;
+}
+
+void Node::block_signals() {
+  const sigset_t set = awaited_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void Node::run_until_signal() {
+  const sigset_t set = awaited_signals();
+  int signal = 0;
+  sigwait(&set, &signal);
+  log(LogLevel::kInfo, "node", "draining; a second signal ends the node at once");
+  // The second one finds the default action again.
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  drain();
+}
+
+void Node::drain() {
+  const Deadline deadline = Deadline::in(options_.drain_timeout);
+  flight_->drain(deadline);
+  (void)manager_->drain(deadline);
+}
+
+}  // namespace cenote::node

@@ -1,0 +1,42 @@
+// A node: a process that serves its pools to others, from its configuration to its drained end.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cenote/manager.h"
+
+#include "node/flight_server.h"
+
+namespace cenote::node {
+
+class Node {
+ public:
+  // Opens the pools and begins to serve; on an error nothing stays open.
+  static Result<std::unique_ptr<Node>> start(DeploymentConfig config);
+  // Ends at once; drain() first where that matters.
+  ~Node() = default;
+
+  DistributedPoolManager& manager() { return *manager_; }
+  FlightServer& flight() { return *flight_; }
+  std::string location() const { return flight_->location_uri(); }
+
+  // Serves until SIGTERM or SIGINT arrives, then drains. A second signal ends it at once. To be
+  // called on the main thread, before which block_signals() was.
+  void run_until_signal();
+  // Blocks the signals that run_until_signal() waits for, in this thread and those it makes.
+  static void block_signals();
+
+  // Refuses new work and lets what runs end within the configured drain_timeout; then closes.
+  void drain();
+
+ private:
+  Node(std::unique_ptr<DistributedPoolManager> manager, ServerOptions options)
+      : options_(std::move(options)), manager_(std::move(manager)) {}
+
+  const ServerOptions options_;
+  std::unique_ptr<DistributedPoolManager> manager_;
+  std::unique_ptr<FlightServer> flight_;  // last: ends before the pools it serves
+};
+
+}  // namespace cenote::node
