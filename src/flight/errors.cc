@@ -8,6 +8,8 @@
 #include <arrow/flight/types.h>
 #include <nlohmann/json.hpp>
 
+#include "base/clip.h"
+
 namespace cenote::flight {
 namespace {
 
@@ -34,13 +36,6 @@ class PlainDetail final : public arrow::StatusDetail {
  private:
   const std::string json_;
 };
-
-std::string cut(std::string text) {
-  if (text.size() <= kMostText) return text;
-  size_t end = kMostText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "…";
-}
 
 constexpr std::array<std::string_view, 3> kSentNames = {"no", "maybe", "yes"};
 
@@ -135,7 +130,8 @@ Status to_wire(const Status& status, std::string_view node_id) {
   if (!detail.pool.empty()) json["pool"] = detail.pool;
   if (!detail.endpoint.empty()) json["endpoint"] = detail.endpoint;
   if (!node_id.empty()) json["node"] = node_id;
-  std::string message = cut(status.message());
+  std::string message(clipped(status.message(), kMostText));
+  if (message.size() < status.message().size()) message += "…";
   if (!detail.sqlstate.empty()) message = "[" + detail.sqlstate + "] " + message;
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return {status.code(), std::move(message), wire_detail(detail.kind, text)};

@@ -29,7 +29,8 @@ enum class Operation : int32_t {
   kReleaseSavepoint = 7,
   kRollbackToSavepoint = 8,
   kIngest = 9,
-  kPing = 10,  // only the answer, with the load of `pool` where it names one
+  kPing = 10,    // only the answer, with the load of `pool`
+  kCancel = 11,  // stop the call of request id `name`, if it runs
 };
 
 // A call. Times are what is left of them, because clocks differ.

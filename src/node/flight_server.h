@@ -18,6 +18,7 @@
 #include "flight/ticket.h"
 #include "node/admission.h"
 #include "node/call_watch.h"
+#include "node/running_calls.h"
 #include "node/sessions.h"
 #include "node/statements.h"
 
@@ -128,6 +129,7 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   const std::string node_id_;
   std::shared_ptr<AdmissionFactory> admission_;
   CallWatch watch_;
+  RunningCalls running_;
   Sessions sessions_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> stopped_ = false;

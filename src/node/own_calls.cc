@@ -69,6 +69,10 @@ Result<Work> FlightServer::own_work(const Context& context, const flight::Call& 
 
 Result<flight::Answer> FlightServer::own_answer(const Context& context, const flight::Call& call,
                                                 const std::stop_source& stop) {
+  if (call.operation == flight::Operation::kCancel) {
+    running_.stop(caller_of(context).user, call.name);
+    return answer(nullptr);
+  }
   ARROW_ASSIGN_OR_RAISE(const Work work, own_work(context, call, stop));
   std::optional<int64_t> affected;
   flight::Bytes begun;
@@ -132,6 +136,7 @@ Result<FlightServer::Stream> FlightServer::own_call(const Context& context,
   flight::Answer answered;
   {
     const CallWatch::Scope scope(watch_, context, stop);
+    const RunningCalls::Scope running(running_, caller_of(context).user, call.request_id, stop);
     if (call.operation == flight::Operation::kQuery) {
       ARROW_ASSIGN_OR_RAISE(const Work work, own_work(context, call, stop));
       ARROW_ASSIGN_OR_RAISE(const Params params, flight::decode_params(call.params));
@@ -152,6 +157,7 @@ Result<flight::Answer> FlightServer::own_ingest(const Context& context, const fl
                                                 arrow::RecordBatchReader& rows) {
   std::stop_source stop;
   const CallWatch::Scope scope(watch_, context, stop);
+  const RunningCalls::Scope running(running_, caller_of(context).user, call.request_id, stop);
   ARROW_ASSIGN_OR_RAISE(const Work work, own_work(context, call, stop));
   IngestTarget target;
   target.table = call.name;

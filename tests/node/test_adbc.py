@@ -240,9 +240,12 @@ def test_login_by_password_and_refusal_of_others(guarded: Node) -> None:
         {"username": "nobody", "password": "secret of ada"},
         {DatabaseOptions.AUTHORIZATION_HEADER.value: "Bearer cnt1.e30.e30"},
     ):
-        with pytest.raises(flightsql.Error, match="(?i)unauthenticated|wrong|login|token") as caught:
-            with connect(guarded, **wrong) as connection, connection.cursor() as cursor:
-                cursor.execute("select 1")
+        with (
+            pytest.raises(flightsql.Error, match="(?i)unauthenticated|wrong|login|token") as caught,
+            connect(guarded, **wrong) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("select 1")
         assert "secret" not in str(caught.value)
 
 

@@ -88,6 +88,8 @@ class Session final : public Connection {
   // A statement of ours, with its rows thrown away.
   Status run(const CallContext& context, const std::string& sql);
 
+  // What the server's description says; ends the call.
+  Result<StatementInfo> described(const PGresult* description);
   // Makes the server parse and describe `statement` (and prepare it, if it may), after `scope`.
   Status describe(Statement& statement, const Params& params, Scope scope);
   Status describe_as(Statement& statement, const std::string& sql, std::vector<uint32_t> oids,

@@ -1,0 +1,82 @@
+// The way to one node: one gRPC channel, shared by all pools and threads that use the node.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <arrow/flight/client.h>
+
+#include "cenote/deadline.h"
+#include "cenote/error.h"
+#include "cenote/pool.h"
+
+#include "base/mutex.h"
+#include "flight/ticket.h"
+
+namespace cenote::flight {
+
+struct ChannelOptions {
+  std::string location;  // "grpc://host:port" or "grpc+tls://host:port"
+  std::string username;  // empty: none
+  std::string password;
+  std::string token;        // in place of name and password
+  std::string root_ca;      // PEM; empty: the system's
+  std::string certificate;  // PEM, of the client, for mTLS
+  std::string key;
+  std::string server_name;  // expected in the server's certificate instead of the host
+  Duration connect_timeout = std::chrono::seconds(3);
+  // Told of every answer's load, on the thread of the call; must be quick.
+  std::function<void(const Answer&)> on_answer;
+};
+
+// An answer's rows, batch by batch. One thread reads; stop may be requested from any.
+using RowStream = std::shared_ptr<arrow::RecordBatchReader>;
+
+// Thread-safe.
+class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
+ public:
+  // Does not connect yet. kConfig for a location that is none.
+  static Result<std::shared_ptr<NodeChannel>> open(ChannelOptions options);
+  ~NodeChannel();
+
+  const std::string& location() const { return options_.location; }
+
+  // Sends the call and waits for its answer's beginning: the rows' schema, and with it the
+  // certainty that the statement was executed. `options` gives deadline, stop, limits and tag.
+  Result<RowStream> stream(Call call, const QueryOptions& options);
+  // The same for calls without rows.
+  Result<Answer> ask(Call call, const QueryOptions& options);
+  // Sends rows along.
+  Result<Answer> send(Call call, arrow::RecordBatchReader& rows, const QueryOptions& options);
+
+ private:
+  explicit NodeChannel(ChannelOptions options) : options_(std::move(options)) {}
+  struct Timed {
+    arrow::flight::FlightCallOptions options;
+    Deadline deadline;
+  };
+  Timed prepare(Call& call, const QueryOptions& options) const;
+  Result<std::unique_ptr<arrow::flight::FlightStreamReader>> get(const Call& call,
+                                                                 const Timed& timed,
+                                                                 const QueryOptions& options);
+  void cancel_soon(std::string request_id);
+  void run_cancels(const std::stop_token& stop);
+
+  const ChannelOptions options_;
+  std::string authorization_;
+  std::unique_ptr<arrow::flight::FlightClient> client_;
+
+  // Calls to be cancelled on the node: libarrow_flight's DoGet cannot be interrupted before its
+  // first message, so another call says it.
+  Mutex mutex_;
+  std::condition_variable_any wake_;
+  std::deque<std::string> cancels_ CENOTE_GUARDED_BY(mutex_);
+  std::jthread canceller_;  // last: ends before what it uses
+};
+
+}  // namespace cenote::flight

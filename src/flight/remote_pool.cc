@@ -1,0 +1,214 @@
+// Calls of a pool as messages, and a transaction that a node holds.
+#include "flight/remote_pool.h"
+
+#include <utility>
+
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+
+#include "pool/transaction_state.h"
+
+namespace cenote::flight {
+namespace {
+
+constexpr Duration kCommitTimeout = std::chrono::seconds(30);
+constexpr Duration kRollbackTimeout = std::chrono::seconds(5);
+
+// What a pool and a transaction send alike.
+class Caller {
+ public:
+  Caller(std::shared_ptr<NodeChannel> channel, std::string pool, Bytes transaction = {})
+      : channel_(std::move(channel)),
+        pool_(std::move(pool)),
+        transaction_(std::move(transaction)) {}
+
+  Call call(Operation operation) const {
+    Call call;
+    call.operation = operation;
+    call.pool = pool_;
+    call.transaction = transaction_;
+    return call;
+  }
+  Result<Call> call(Operation operation, std::string_view sql, const Params& params) const {
+    Call made = call(operation);
+    made.sql = sql;
+    ARROW_ASSIGN_OR_RAISE(made.params, encode_params(params));
+    return made;
+  }
+
+  Result<RowStream> stream(std::string_view sql, const Params& params,
+                           const QueryOptions& options) const {
+    ARROW_ASSIGN_OR_RAISE(Call made, call(Operation::kQuery, sql, params));
+    return channel_->stream(std::move(made), options);
+  }
+  Result<std::shared_ptr<arrow::Table>> query(std::string_view sql, const Params& params,
+                                              const QueryOptions& options) const {
+    QueryOptions whole = options;
+    whole.limits.whole = true;
+    ARROW_ASSIGN_OR_RAISE(const RowStream rows, stream(sql, params, whole));
+    return rows->ToTable();
+  }
+  Result<int64_t> execute(std::string_view sql, const Params& params,
+                          const QueryOptions& options) const {
+    ARROW_ASSIGN_OR_RAISE(Call made, call(Operation::kExecute, sql, params));
+    ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->ask(std::move(made), options));
+    return answer.affected.value_or(-1);
+  }
+  Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                         const QueryOptions& options) const {
+    Call made = call(Operation::kIngest);
+    made.name = target.table;
+    made.ingest_mode = static_cast<int32_t>(target.mode);
+    ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->send(std::move(made), rows, options));
+    return answer.affected.value_or(-1);
+  }
+  Status named(Operation operation, std::string_view name, Duration timeout) const {
+    Call made = call(operation);
+    made.name = name;
+    QueryOptions options;
+    options.timeout = timeout;
+    return channel_->ask(std::move(made), options).status();
+  }
+
+ private:
+  std::shared_ptr<NodeChannel> channel_;
+  std::string pool_;
+  Bytes transaction_;
+};
+
+// Passes batches through and knows whether it has ended, which the transaction must know.
+class TransactionRows final : public arrow::RecordBatchReader {
+ public:
+  explicit TransactionRows(RowStream rows) : rows_(std::move(rows)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    const Status status = rows_->ReadNext(batch);
+    if (!status.ok() || *batch == nullptr) open_ = false;
+    return status;
+  }
+  Status Close() override {
+    open_ = false;
+    return rows_->Close();
+  }
+  bool open() const { return open_; }
+
+ private:
+  const RowStream rows_;
+  bool open_ = true;
+};
+
+class RemoteTransaction final : public Transaction::State {
+ public:
+  explicit RemoteTransaction(Caller caller) : caller_(std::move(caller)) {}
+  ~RemoteTransaction() override { (void)rollback(); }
+
+  Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql, const Params& params,
+                                                      const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.query(sql, params, options);
+  }
+  Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
+      std::string_view sql, const Params& params, const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    ARROW_ASSIGN_OR_RAISE(RowStream rows, caller_.stream(sql, params, options));
+    auto stream = std::make_shared<TransactionRows>(std::move(rows));
+    stream_ = stream;
+    return stream;
+  }
+  Result<int64_t> execute(std::string_view sql, const Params& params,
+                          const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.execute(sql, params, options);
+  }
+  Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                         const QueryOptions& options) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.ingest(target, rows, options);
+  }
+  Result<StatementInfo> describe(std::string_view /*sql*/,
+                                 const QueryOptions& /*options*/) override {
+    return make_error(ErrorKind::kNotSupported,
+                      "statements of a transaction on a node are not described; run them");
+  }
+
+  Status savepoint(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.named(Operation::kSavepoint, name, kCommitTimeout);
+  }
+  Status release(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.named(Operation::kReleaseSavepoint, name, kCommitTimeout);
+  }
+  Status rollback_to(std::string_view name) override {
+    ARROW_RETURN_NOT_OK(ready());
+    return caller_.named(Operation::kRollbackToSavepoint, name, kCommitTimeout);
+  }
+  Status commit() override {
+    ARROW_RETURN_NOT_OK(ready());
+    open_ = false;
+    return caller_.named(Operation::kCommit, "", kCommitTimeout);
+  }
+  Status rollback() override {
+    if (!std::exchange(open_, false)) return Status::OK();
+    if (const auto rows = stream_.lock()) (void)rows->Close();
+    return caller_.named(Operation::kRollback, "", kRollbackTimeout);
+  }
+  bool is_open() const override { return open_; }
+
+ private:
+  Status ready() const {
+    if (!open_) {
+      return make_error(ErrorKind::kInterface, "the transaction has ended; begin another");
+    }
+    const auto rows = stream_.lock();
+    if (rows != nullptr && rows->open()) {
+      return make_error(
+          ErrorKind::kInterface,
+          "a stream of this transaction is still open; read it to its end or close it first");
+    }
+    return Status::OK();
+  }
+
+  const Caller caller_;
+  bool open_ = true;
+  std::weak_ptr<TransactionRows> stream_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::Table>> RemotePool::execute_query(std::string_view sql,
+                                                                const Params& params,
+                                                                const QueryOptions& options) {
+  return Caller(channel_, id_).query(sql, params, options);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> RemotePool::execute_stream(
+    std::string_view sql, const Params& params, const QueryOptions& options) {
+  return Caller(channel_, id_).stream(sql, params, options);
+}
+
+Result<int64_t> RemotePool::execute(std::string_view sql, const Params& params,
+                                    const QueryOptions& options) {
+  return Caller(channel_, id_).execute(sql, params, options);
+}
+
+Result<int64_t> RemotePool::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
+                                   const QueryOptions& options) {
+  return Caller(channel_, id_).ingest(target, rows, options);
+}
+
+Result<Transaction> RemotePool::begin(const TransactionOptions& transaction,
+                                      const QueryOptions& options) {
+  Call call = Caller(channel_, id_).call(Operation::kBegin);
+  call.isolation = static_cast<int32_t>(transaction.isolation);
+  call.read_only = transaction.read_only;
+  ARROW_ASSIGN_OR_RAISE(Answer answer, channel_->ask(std::move(call), options));
+  return Transaction(
+      std::make_unique<RemoteTransaction>(Caller(channel_, id_, std::move(answer.transaction))));
+}
+
+Result<Answer> RemotePool::ping(const QueryOptions& options) {
+  return channel_->ask(Caller(channel_, id_).call(Operation::kPing), options);
+}
+
+}  // namespace cenote::flight
