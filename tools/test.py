@@ -101,7 +101,7 @@ def pytest(*folders: str) -> Counts:
 
 def main() -> int:
     counts = ctest("release")
-    counts += pytest("tests/tools", "tests/cli", "tests/python", "tests/faults")
+    counts += pytest("tests/tools", "tests/cli", "tests/python", "tests/faults", "tests/flight", "tests/node")
     if counts.passed == 0:
         print("no test passed: was anything built? try 'make build'", file=sys.stderr, flush=True)
     print(counts, flush=True)

@@ -1,4 +1,5 @@
 // DoPut: updates, parameters of prepared statements, ingests.
+#include <algorithm>
 #include <utility>
 
 #include <arrow/buffer.h>
@@ -63,9 +64,10 @@ IngestMode mode_of(const flight::CommandStatementIngest& command) {
   }
 }
 
+// Never "unknown": JDBC takes -1 for "it was a query" and runs the statement once more.
 Status send_count(fl::FlightMetadataWriter& writer, int64_t count) {
   flight::DoPutUpdateResult result;
-  result.record_count = count;
+  result.record_count = std::max<int64_t>(count, 0);
   return writer.WriteMetadata(*arrow::Buffer::FromString(flight::encode(result)));
 }
 

@@ -143,10 +143,7 @@ std::string FlightServer::location_uri() const {
 
 void FlightServer::drain(Deadline deadline) {
   draining_.store(true);
-  const auto idle = [this] {
-    const SessionCounts counts = sessions_.counts();
-    return admission_->calls() == 0 && counts.transactions == 0 && counts.results == 0;
-  };
+  const auto idle = [this] { return admission_->calls() == 0 && !sessions_.has_unfinished(); };
   while (!deadline.passed() && !idle()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (stopped_.exchange(true)) return;
   // What is left is cancelled by gRPC, and its handlers end by that.

@@ -40,6 +40,7 @@ void HeldTransaction::give_back() {
   {
     const Lock lock(mutex_);
     used_ = false;
+    begun_ = transaction_.has_value();
     last_use_ = Clock::now();
   }
   free_.notify_all();
@@ -84,6 +85,11 @@ Status HeldTransaction::end(bool commit) {
   }
   give_back();
   return status;
+}
+
+bool HeldTransaction::holds_connection() const {
+  const Lock lock(mutex_);
+  return used_ || begun_;
 }
 
 bool HeldTransaction::expire(TimePoint before) {

@@ -51,6 +51,8 @@ class HeldTransaction : public std::enable_shared_from_this<HeldTransaction> {
   // Commits or rolls back; a reader that is still open is closed first. Rolling back what has ended
   // already is no error, committing it is.
   Status end(bool commit);
+  // Whether it holds a connection, now or between its calls.
+  bool holds_connection() const;
   // Rolls back if nobody used it since `before`; whether it did, or had ended anyway.
   bool expire(TimePoint before);
 
@@ -62,9 +64,10 @@ class HeldTransaction : public std::enable_shared_from_this<HeldTransaction> {
   const TransactionOptions options_;
   const std::string user_;
 
-  Mutex mutex_;  // guards who uses it; never held while a statement runs
+  mutable Mutex mutex_;  // guards who uses it; never held while a statement runs
   std::condition_variable_any free_;
   bool used_ CENOTE_GUARDED_BY(mutex_) = false;
+  bool begun_ CENOTE_GUARDED_BY(mutex_) = false;
   bool ended_ CENOTE_GUARDED_BY(mutex_) = false;
   bool expired_ CENOTE_GUARDED_BY(mutex_) = false;
   TimePoint last_use_ CENOTE_GUARDED_BY(mutex_) = Clock::now();

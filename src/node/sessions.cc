@@ -1,6 +1,7 @@
 // The tables and their expiry.
 #include "node/sessions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "node/crypto.h"
@@ -225,6 +226,13 @@ void Sessions::watch(const std::shared_ptr<ResultReader>& reader) {
 SessionCounts Sessions::counts() const {
   const Lock lock(mutex_);
   return {sessions_.size(), prepared_.size(), transactions_.size(), results_.size()};
+}
+
+bool Sessions::has_unfinished() const {
+  const Lock lock(mutex_);
+  if (!results_.empty()) return true;
+  return std::any_of(transactions_.begin(), transactions_.end(),
+                     [](const auto& entry) { return entry.second.what->holds_connection(); });
 }
 
 void Sessions::close_all() {

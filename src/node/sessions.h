@@ -72,6 +72,9 @@ class Sessions {
   void watch(const std::shared_ptr<ResultReader>& reader);
 
   SessionCounts counts() const;
+  // Whether a client has begun what it has not ended: a transaction with statements in it, a result
+  // not yet fetched.
+  bool has_unfinished() const;
   // Ends everything now: the node stops.
   void close_all();
   // Ends what is idle at `now`. The thread calls it every second.

@@ -99,7 +99,10 @@ def config_of(folder: pathlib.Path, **server: object) -> dict:
             }
         )
     flight = {"listen": "127.0.0.1:0"} | dict(server.pop("flight", {}))  # type: ignore[call-overload]
-    return {"deployment": {"pools": pools}, "server": {"node_id": "n1", "flight": flight} | server}
+    return {
+        "deployment": {"pools": pools},
+        "server": {"node_id": "n1", "drain_timeout": "10s", "flight": flight} | server,
+    }
 
 
 USERS = [

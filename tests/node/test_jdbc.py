@@ -1,0 +1,103 @@
+"""The Flight SQL JDBC driver (from Maven Central) on a node: FlightJdbc.java makes the checks."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import adbc_driver_flightsql.dbapi as flightsql
+import pytest
+from adbc_driver_flightsql import DatabaseOptions
+from conftest import ROOT, Node, config_of, make_shop, running
+
+ARTIFACT = "org.apache.arrow:flight-sql-jdbc-driver:18.3.0"
+CHECKS = [
+    "login",
+    "query",
+    "update",
+    "error",
+    "prepared query",
+    "prepared update",
+    "prepared batch",
+    "tables",
+    "columns",
+    "keys",
+    "every method without arguments",
+    "no false promises",
+]
+
+
+@pytest.fixture(scope="session")
+def driver() -> pathlib.Path:
+    """The driver's jar, fetched once."""
+    if shutil.which("java") is None or shutil.which("mvn") is None:
+        if os.environ.get("CENOTE_TEST_REQUIRE_SERVERS"):
+            pytest.fail("java or mvn is missing: make deps installs default-jdk-headless and maven")
+        pytest.skip("java or mvn is missing")
+    _, name, version = ARTIFACT.split(":")
+    folder = ROOT / "build" / "jdbc"
+    jar = folder / f"{name}-{version}.jar"
+    if not jar.exists():
+        subprocess.run(
+            ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"],
+            check=True,
+            timeout=300,
+        )
+    return jar
+
+
+def run(jar: pathlib.Path, node: Node, query: str, *arguments: str) -> list[str]:
+    """The lines that FlightJdbc.java prints."""
+    source = pathlib.Path(__file__).with_name("FlightJdbc.java")
+    url = f"jdbc:arrow-flight-sql://{node.address}/?{query}"
+    command = ["java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", str(jar), str(source), url, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("ok ", "WRONG ", "REFUSED "))]
+    print(done.stdout, done.stderr)
+    return lines
+
+
+def test_jdbc_on_sqlite_with_login(driver: pathlib.Path, guarded: Node) -> None:
+    lines = run(driver, guarded, "useEncryption=false", "shop", "main", "ada", "secret of ada")
+    assert lines == [f"ok {name}" for name in CHECKS]
+
+
+def test_jdbc_with_a_wrong_password_is_refused(driver: pathlib.Path, guarded: Node) -> None:
+    lines = run(driver, guarded, "useEncryption=false", "shop", "main", "ada", "wrong")
+    assert len(lines) == 1 and "password is wrong" in lines[0]
+
+
+@pytest.mark.skipif("CENOTE_TEST_POSTGRESQL" not in os.environ, reason="CENOTE_TEST_POSTGRESQL is not set")
+def test_jdbc_on_postgresql_by_its_catalog(driver: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    make_shop(tmp_path / "shop.db")
+    with running(tmp_path, config_of(tmp_path)) as node:
+        header = {DatabaseOptions.RPC_CALL_HEADER_PREFIX.value + "x-cenote-pool": "pg"}
+        statements = (
+            "drop schema if exists jdbc cascade",
+            "create schema jdbc",
+            "alter role cenote set search_path = jdbc",
+            "create table jdbc.customers (id bigint primary key, name text not null)",
+            "create table jdbc.orders (id bigint primary key, customer bigint not null references jdbc.customers (id), "
+            "total float8, note text, made date)",
+            "create view jdbc.big_orders as select * from jdbc.orders where total > 100",
+            "insert into jdbc.customers values (1, 'Ada'), (2, 'Grüße')",
+            "insert into jdbc.orders values (1, 1, 9.5, 'first', '2024-02-29'), (2, 2, 250.0, null, null)",
+        )
+        with (
+            flightsql.connect(node.uri, db_kwargs=header, autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
+    # A node of its own, whose connections know the role's new search path.
+    with running(tmp_path, config_of(tmp_path)) as node:
+        try:
+            lines = run(driver, node, "useEncryption=false&catalog=pg", "pg", "jdbc")
+        finally:
+            with flightsql.connect(node.uri, db_kwargs=header, autocommit=True) as again, again.cursor() as cursor:
+                cursor.execute("alter role cenote reset search_path")
+                cursor.execute("drop schema jdbc cascade")
+    assert lines == [f"ok {name}" for name in CHECKS]
