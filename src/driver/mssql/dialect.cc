@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 
+#include <arrow/extension_type.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 
@@ -224,16 +225,13 @@ Result<std::string> ServerDialect::column_type(const arrow::Field& field) const 
       return (stamp.timezone().empty() ? "datetime2(" : "datetimeoffset(") +
              digits_of(stamp.unit()) + ")";
     }
-    case arrow::Type::DICTIONARY:
-      return column_type(
-          arrow::Field(field.name(), static_cast<const arrow::DictionaryType&>(type).value_type()));
     case arrow::Type::EXTENSION: {
       const auto& extension = static_cast<const arrow::ExtensionType&>(type);
       if (extension.extension_name() == "arrow.uuid") return "uniqueidentifier";
-      return column_type(arrow::Field(field.name(), extension.storage_type()));
+      return Dialect::column_type(field);
     }
     default:
-      return Dialect::column_type(field);  // integers and decimals
+      return Dialect::column_type(field);  // integers, decimals, and what lies in others
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <utility>
 
+#include <arrow/extension_type.h>
 #include <arrow/type.h>
 
 #include "driver/odbc/session.h"
@@ -108,12 +109,15 @@ Result<std::string> Dialect::column_type(const arrow::Field& field) const {
       return "DOUBLE PRECISION";
     case arrow::Type::STRING:
     case arrow::Type::LARGE_STRING:
+    case arrow::Type::STRING_VIEW:
       return "VARCHAR(4000)";
     case arrow::Type::BINARY:
     case arrow::Type::LARGE_BINARY:
+    case arrow::Type::BINARY_VIEW:
     case arrow::Type::FIXED_SIZE_BINARY:
       return "VARBINARY(4000)";
     case arrow::Type::DATE32:
+    case arrow::Type::DATE64:
       return "DATE";
     case arrow::Type::TIME32:
     case arrow::Type::TIME64:
@@ -126,6 +130,12 @@ Result<std::string> Dialect::column_type(const arrow::Field& field) const {
       return "DECIMAL(" + std::to_string(decimal.precision()) + "," +
              std::to_string(decimal.scale()) + ")";
     }
+    case arrow::Type::DICTIONARY:
+      return column_type(
+          arrow::Field(field.name(), static_cast<const arrow::DictionaryType&>(type).value_type()));
+    case arrow::Type::EXTENSION:
+      return column_type(arrow::Field(
+          field.name(), static_cast<const arrow::ExtensionType&>(type).storage_type()));
     default:
       return make_error(ErrorKind::kNotSupported, "there is no column type for '" + field.name() +
                                                       "' of Arrow's " + type.ToString());

@@ -146,6 +146,10 @@ Status Session::error(const Call& call, SQLSMALLINT type, SQLHANDLE handle, Sent
     detail.sqlstate = dialect_.sqlstate(records.front());
     detail.vendor_code = records.front().native;
   }
+  // The driver manager's "Can't open lib" is a mere warning in its own eyes.
+  if (!connected_ && detail.sqlstate == "01000" && detail.vendor_code == 0) {
+    detail.kind = ErrorKind::kConfig;
+  }
   SQLUINTEGER dead = SQL_CD_FALSE;
   const bool asked = connected_ && SQL_SUCCEEDED(odbc_.get_connect_attr(
                                        connection_, SQL_ATTR_CONNECTION_DEAD, &dead, 0, nullptr));
@@ -186,7 +190,9 @@ Status Session::ready(const CallContext& context) {
     detail.kind = ErrorKind::kConnection;
     detail.sent = Sent::kNo;
     detail.poisons_connection = true;
-    return make_error(std::move(detail), "the server has closed the connection");
+    return make_error(
+        std::move(detail),
+        "the connection is gone: the server has closed it, or an earlier failure has");
   }
   if (context.stop.stop_requested() || context.deadline.passed()) return too_late(context);
   return Status::OK();

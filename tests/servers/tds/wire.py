@@ -290,9 +290,13 @@ class Session(Connection):
 def transaction_statement(payload: bytes, tds_version: int) -> str:
     request = parse_transaction_request(payload, tds_version)
     name = f" {request.name}" if request.name else ""
+    # A commit or rollback may ask for the next transaction: a flag follows its name.
+    body = payload[struct.unpack_from("<I", payload)[0] + 2 :]
+    ends = request.kind in (TransactionRequestType.COMMIT_XACT, TransactionRequestType.ROLLBACK_XACT)
+    again = "; begin transaction" if ends and body[1 + body[0]] & 1 else ""
     return {
         TransactionRequestType.BEGIN_XACT: f"begin transaction{name}",
         TransactionRequestType.COMMIT_XACT: "commit transaction",
         TransactionRequestType.ROLLBACK_XACT: f"rollback transaction{name}",
         TransactionRequestType.SAVE_XACT: f"save transaction{name}",
-    }[request.kind]
+    }[request.kind] + again
