@@ -1,6 +1,6 @@
 # Two commands set everything up on a fresh Debian 12: `make quickstart` and `make test`. The others are for developers.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test build python deps lint format sanitize fuzz bench clean
+.PHONY: help quickstart test configure build program python deps lint format sanitize fuzz bench clean
 
 CMAKE := cmake
 PY := build/venv/bin/python
@@ -8,7 +8,7 @@ PY := build/venv/bin/python
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-quickstart: build python  ## install, build, make the sample shop and query it from Python
+quickstart: program python  ## install, build, make the sample shop, query it from Python and from the program
 	@tools/quickstart
 
 test: build python  ## install, build, start the real servers, run every test
@@ -17,16 +17,24 @@ test: build python  ## install, build, start the real servers, run every test
 deps:
 	@tools/install-deps
 
-build: deps  ## the library and the C++ tests
+configure: deps
 	@mkdir -p build
 	@$(CMAKE) --preset release >build/release.log 2>&1 || { tail -n 20 build/release.log; \
-	  echo "make: configuring failed; the whole output is in build/release.log"; exit 1; }
-	@$(CMAKE) --build --preset release
+	  echo "make: configuring failed, see above and build/release.log; a package that is missing is installed by 'make deps'"; \
+	  exit 1; }
+
+build: configure  ## the library, the program and the C++ tests
+	@$(CMAKE) --build --preset release || { echo "make: the build failed, see the first error above; \
+	'make clean' and another try rule out leftovers"; exit 1; }
+
+program: configure  ## the program alone, build/bin/cenote
+	@$(CMAKE) --build --preset release --target cenote_program || { echo "make: the build failed, see the first error \
+	above; 'make clean' and another try rule out leftovers"; exit 1; }
 
 python: deps  ## the Python package, into build/venv
 	@tools/install-python
 
-lint: deps  ## layout, formatting and the linters
+lint: configure  ## layout, formatting, clang-tidy, ruff, mypy
 	@tools/lint
 
 format: deps  ## format C++ and Python in place

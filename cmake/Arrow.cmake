@@ -1,5 +1,6 @@
-# Arrow::arrow_shared (and Parquet::parquet_shared, Arrow::arrow_flight_shared): the system's Arrow C++ if it is there, else the libraries and headers
-# inside the pyarrow wheel of CENOTE_PYTHON. The wheel has no CMake files and no unversioned .so names.
+# Arrow::arrow_shared (and Parquet::parquet_shared, Arrow::arrow_flight_shared): the system's Arrow C++ if it is there, else
+# the libraries and headers inside the pyarrow wheel of CENOTE_PYTHON. The wheel has no CMake files and no unversioned .so
+# names. Installed too, for cenoteConfig.cmake.
 set(CENOTE_PYTHON "" CACHE FILEPATH "A Python with pyarrow, used where the system has no Arrow C++")
 option(CENOTE_ARROW_FROM_WHEEL "Take Arrow from pyarrow even if the system has it" OFF)
 
@@ -17,11 +18,9 @@ if(NOT TARGET Arrow::arrow_shared)
   if(NOT python AND Python_EXECUTABLE)
     set(python ${Python_EXECUTABLE})
   endif()
-  foreach(candidate ${PROJECT_SOURCE_DIR}/build/venv/bin/python)
-    if(NOT python AND EXISTS ${candidate})
-      set(python ${candidate})
-    endif()
-  endforeach()
+  if(NOT python AND EXISTS ${PROJECT_SOURCE_DIR}/build/venv/bin/python)
+    set(python ${PROJECT_SOURCE_DIR}/build/venv/bin/python)
+  endif()
   if(NOT python)
     find_program(python NAMES python3 REQUIRED)
   endif()

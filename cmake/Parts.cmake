@@ -44,7 +44,7 @@ function(cenote_part name)
   target_link_libraries(cenote_${name}
     PUBLIC cenote_flags ${arg_DEPENDS} ${arg_LIBRARIES}
     PRIVATE ${arg_PRIVATE_LIBRARIES})
-  set_target_properties(cenote_${name} PROPERTIES EXPORT_NAME ${name})
+  set_property(GLOBAL APPEND PROPERTY CENOTE_PARTS cenote_${name})
 endfunction()
 
 # All that ThreadSanitizer has to run.

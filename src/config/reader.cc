@@ -4,8 +4,10 @@
 #include <array>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <utility>
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "cenote/config.h"
@@ -20,6 +22,42 @@ constexpr size_t kMostBytes = 1 << 20;
 std::string place(const std::string& name, const YAML::Mark& mark) {
   if (mark.is_null()) return name;
   return name + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
+// Hears of the documents of a file and forgets them.
+class Silence final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { begin_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& begin() const { return begin_; }  // of the last document
+
+ private:
+  YAML::Mark begin_;
+};
+
+// Throws YAML::Exception. Not YAML::LoadAll: yaml-cpp 0.7 finds documents in ",oo[" without end,
+// and YAML::Load ignores all but the first.
+Status check_one_document(const std::string& yaml, const std::string& name) {
+  std::istringstream stream(yaml);
+  YAML::Parser parser(stream);
+  Silence events;
+  if (!parser.HandleNextDocument(events)) {
+    return make_error(ErrorKind::kConfig, name + ": is empty; it must begin with 'deployment:'");
+  }
+  if (!parser.HandleNextDocument(events)) return Status::OK();
+  return make_error(ErrorKind::kConfig,
+                    place(name, events.begin()) + ": a second document; one file holds one");
 }
 
 // yaml-cpp complains of something else than the tab that caused it.
@@ -310,16 +348,9 @@ Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view na
                       std::string(name) + ": larger than 1 MiB; is it the right file?");
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty()) {
-      return make_error(ErrorKind::kConfig,
-                        std::string(name) + ": is empty; it must begin with 'deployment:'");
-    }
-    if (documents.size() > 1) {
-      return make_error(ErrorKind::kConfig, place(std::string(name), documents[1].Mark()) +
-                                                ": a second document; one file holds one");
-    }
-    return Reader(std::string(name)).read(documents.front());
+    const std::string text(yaml);
+    ARROW_RETURN_NOT_OK(check_one_document(text, std::string(name)));
+    return Reader(std::string(name)).read(YAML::Load(text));
   } catch (const YAML::Exception& error) {
     return make_error(ErrorKind::kConfig, place(std::string(name), error.mark) + ": " + error.msg +
                                               hint_of_tab(yaml, error.mark));

@@ -38,7 +38,7 @@ void append_csv_header(const arrow::Schema& schema, std::string* out) {
 }
 
 void append_csv(const arrow::RecordBatch& batch, int64_t begin, int64_t end, std::string* out) {
-  const arrow::ArrayVector columns = batch.columns();
+  const arrow::ArrayVector& columns = batch.columns();
   for (int64_t row = begin; row < end; ++row) {
     for (size_t i = 0; i < columns.size(); ++i) {
       if (i > 0) *out += ',';
