@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "flight/errors.h"
+#include "net/listen_address.h"
 #include "node/answer_stream.h"
 #include "node/metadata.h"
 #include "node/sql_info.h"
@@ -40,35 +41,29 @@ Result<std::string> read_file(const std::string& path, std::string_view what) {
   return std::move(text).str();
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.");
-}
-
-struct Address {
-  std::string host;
-  std::string port;
-};
-
-Result<Address> split_address(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == listen.size() ||
-      listen.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
-    return make_error(ErrorKind::kConfig,
-                      "server.flight.listen: '" + listen + "' is not host:port, as 127.0.0.1:8815");
-  }
-  return Address{listen.substr(0, colon), listen.substr(colon + 1)};
-}
-
-Status check_safe(const Address& address, const ServerOptions& options) {
-  if (is_loopback(address.host)) return Status::OK();
+Status check_safe(const ListenAddress& address, const ServerOptions& options) {
+  if (address.loopback) return Status::OK();
   const bool tls = !options.flight.tls.certificate.empty();
-  if (tls && !options.users.empty()) return Status::OK();
-  return make_error(
-      ErrorKind::kConfig,
-      "server.flight.listen: " + address.host +
-          " can be reached from other machines, so the node starts there only with " +
-          (tls ? "" : "server.flight.tls") + (!tls && options.users.empty() ? " and " : "") +
-          (options.users.empty() ? "server.users" : "") + "; set them, or listen on 127.0.0.1");
+  const bool users = !options.users.empty();
+  if (tls && users) return Status::OK();
+  const std::string missing = tls     ? "server.users"
+                              : users ? "server.flight.tls"
+                                      : "server.flight.tls and server.users";
+  return make_error(ErrorKind::kConfig,
+                    "server.flight.listen: " + address.host +
+                        " can be reached from other machines, so the node starts there only with " +
+                        missing + "; set them, or listen on 127.0.0.1");
+}
+
+Status check_times(const FlightServerOptions& options) {
+  for (const Duration time : {options.transaction_idle, options.result_idle, options.stream_idle,
+                              options.session_idle, options.token_lifetime}) {
+    if (time > Duration::zero()) continue;
+    return make_error(ErrorKind::kConfig,
+                      "server.flight: transaction_idle, result_idle, stream_idle, session_idle and "
+                      "token_lifetime must be longer than 0");
+  }
+  return Status::OK();
 }
 
 Status set_tls(const TlsFiles& files, fl::FlightServerOptions* options) {
@@ -88,10 +83,11 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "node";
 }
 
-Result<fl::Location> make_location(const Address& address, bool tls) {
-  const int port = std::atoi(address.port.c_str());
-  return tls ? fl::Location::ForGrpcTls(address.host, port)
-             : fl::Location::ForGrpcTcp(address.host, port);
+Result<fl::Location> make_location(const ListenAddress& address, bool tls) {
+  const std::string host =
+      address.host.find(':') == std::string::npos ? address.host : "[" + address.host + "]";
+  return tls ? fl::Location::ForGrpcTls(host, address.port)
+             : fl::Location::ForGrpcTcp(host, address.port);
 }
 
 }  // namespace
@@ -109,12 +105,17 @@ FlightServer::FlightServer(DistributedPoolManager& manager, const ServerOptions&
 
 Result<std::unique_ptr<FlightServer>> FlightServer::start(DistributedPoolManager& manager,
                                                           const ServerOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(const Address address, split_address(options.flight.listen));
+  const auto parsed = parse_listen_address(options.flight.listen);
+  if (!parsed.ok()) {
+    return make_error(ErrorKind::kConfig, "server.flight.listen: " + parsed.status().message());
+  }
+  const ListenAddress& address = *parsed;
   ARROW_RETURN_NOT_OK(check_safe(address, options));
+  ARROW_RETURN_NOT_OK(check_times(options.flight));
   const bool tls = !options.flight.tls.certificate.empty();
   ARROW_ASSIGN_OR_RAISE(const fl::Location location, make_location(address, tls));
   std::string node_id = options.node_id;
-  if (node_id.empty()) node_id = host_name() + ":" + address.port;
+  if (node_id.empty()) node_id = host_name() + ":" + std::to_string(address.port);
   std::unique_ptr<FlightServer> server(new FlightServer(manager, options, std::move(node_id)));
   fl::FlightServerOptions flight(location);
   // Without a handler, Handshake is Unimplemented, and both ADBC and JDBC stop there. Who calls is
