@@ -9,6 +9,8 @@
 #include <memory>
 #include <utility>
 
+#include <pthread.h>
+
 #include "base/mutex.h"
 
 namespace cenote {
@@ -18,6 +20,12 @@ namespace {
 Mutex g_mutex;
 std::shared_ptr<const LogSink> g_sink CENOTE_GUARDED_BY(g_mutex);
 std::atomic<LogLevel> g_least = LogLevel::kInfo;
+
+// A child forked while another thread logs would inherit a locked mutex.
+[[maybe_unused]] const int registered =
+    pthread_atfork([]() CENOTE_ANNOTATE(acquire_capability(g_mutex)) { g_mutex.lock(); },
+                   []() CENOTE_ANNOTATE(release_capability(g_mutex)) { g_mutex.unlock(); },
+                   []() CENOTE_ANNOTATE(release_capability(g_mutex)) { g_mutex.unlock(); });
 
 void to_stderr(LogLevel level, std::string_view part, std::string_view message) {
   static constexpr std::array<const char*, 4> kNames = {"debug", "info", "warning", "error"};

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <unistd.h>
+
 #include "cenote/driver.h"
 
 #include "driver/postgresql/channel.h"
@@ -74,6 +76,9 @@ class Session final : public Connection {
   Result<Probe> probe(const CallContext& context) override;
   bool usable() const override { return channel_.usable(); }
   std::string session_id() const override { return std::to_string(PQbackendPID(channel_.conn())); }
+
+  // The socket is closed, libpq's memory of it is kept: PQfinish() would end the parent's session.
+  void leave_to_parent() noexcept override { ::close(PQsocket(channel_.conn())); }
 
   // For the reader of this session.
   Channel& channel() { return channel_; }

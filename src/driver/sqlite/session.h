@@ -84,6 +84,7 @@ class Session {
 
   sqlite3* handle() const { return handle_.get(); }
   const std::string& endpoint() const { return endpoint_; }
+  const std::string& file() const { return file_; }
   bool in_transaction() const { return handle_ && sqlite3_get_autocommit(handle_.get()) == 0; }
   // Read-only by configuration or because the connection stands in the read lane.
   bool read_only() const { return options_->read_only || access_ == Access::kReadOnly; }
