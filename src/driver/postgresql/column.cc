@@ -169,14 +169,16 @@ template <typename Decimal, int kWidth>
 class DecimalColumn final : public Column {
  public:
   explicit DecimalColumn(const std::shared_ptr<arrow::DataType>& type)
-      : Column(type), scale_(static_cast<const arrow::DecimalType&>(*type).scale()) {}
+      : Column(type),
+        precision_(static_cast<const arrow::DecimalType&>(*type).precision()),
+        scale_(static_cast<const arrow::DecimalType&>(*type).scale()) {}
 
   const char* append(const uint8_t* bytes, size_t size) override {
     if (rows_ == room_ && !grow(values_, kWidth)) return kNoMemory;
     NumericView numeric;
     if (!numeric.parse(bytes, size)) return kWrongLength;
     Decimal value;
-    if (const char* wrong = to_decimal(numeric, scale_, value)) return wrong;
+    if (const char* wrong = to_decimal(numeric, precision_, scale_, value)) return wrong;
     value.ToBytes(values_.data() + rows_ * kWidth);
     ++rows_;
     return nullptr;
@@ -194,6 +196,7 @@ class DecimalColumn final : public Column {
   }
 
  private:
+  const int precision_;
   const int scale_;
   Memory values_;
 };

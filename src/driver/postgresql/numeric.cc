@@ -119,10 +119,11 @@ int NumericView::whole_digits() const {
   return weight * kGroup + leading;
 }
 
-const char* to_decimal(const NumericView& numeric, int scale, arrow::Decimal128& value) {
+const char* to_decimal(const NumericView& numeric, int precision, int scale,
+                       arrow::Decimal128& value) {
   if (numeric.kind != NumericView::Kind::kFinite) return kNotFinite;
   const int digits = numeric.whole_digits() + scale;
-  if (digits > 38) return kTooManyDigits;
+  if (digits > precision) return kTooManyDigits;
   Placement placement{};
   if (const char* wrong = place(numeric, scale, placement)) return wrong;
   if (digits <= 18) {
@@ -136,9 +137,10 @@ const char* to_decimal(const NumericView& numeric, int scale, arrow::Decimal128&
   return nullptr;
 }
 
-const char* to_decimal(const NumericView& numeric, int scale, arrow::Decimal256& value) {
+const char* to_decimal(const NumericView& numeric, int precision, int scale,
+                       arrow::Decimal256& value) {
   if (numeric.kind != NumericView::Kind::kFinite) return kNotFinite;
-  if (numeric.whole_digits() + scale > 76) return kTooManyDigits;
+  if (numeric.whole_digits() + scale > precision) return kTooManyDigits;
   Placement placement{};
   if (const char* wrong = place(numeric, scale, placement)) return wrong;
   value = accumulate<arrow::Decimal256>(numeric, placement);

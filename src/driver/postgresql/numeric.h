@@ -32,9 +32,11 @@ struct NumericView {
 // The functions below return null, or what stands against the value (in words that follow "the
 // value at row 7").
 
-// The value times 10^scale; it must have at most 38 (76) digits then.
-const char* to_decimal(const NumericView& numeric, int scale, arrow::Decimal128& value);
-const char* to_decimal(const NumericView& numeric, int scale, arrow::Decimal256& value);
+// The value times 10^scale; it must have at most `precision` digits then, of 38 (76).
+const char* to_decimal(const NumericView& numeric, int precision, int scale,
+                       arrow::Decimal128& value);
+const char* to_decimal(const NumericView& numeric, int precision, int scale,
+                       arrow::Decimal256& value);
 // As PostgreSQL writes it; also NaN and the infinities.
 std::string to_text(const NumericView& numeric);
 
