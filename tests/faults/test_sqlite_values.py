@@ -97,7 +97,7 @@ def test_no_value_is_lost(folder: pathlib.Path, declared: list[str], rows: list[
                 frames = [pyarrow.table(frame) for frame in stream]
             check(pyarrow.concat_tables(frames) if frames else whole.slice(0, 0), stored)
         except cenote.DataError as error:
-#A stream has to tell its types from the first batch; a contradiction names its place.
+            # A stream has to tell its types from the first batch; a contradiction names its place.
             assert "column 'c" in str(error) and "row " in str(error)
             assert len(stored) > size
         assert pool.query("select count(*) from t").rows() == [(len(stored),)]

@@ -15,6 +15,8 @@ PRELUDE = """
 import asyncio, os, signal, sys, threading, time
 import cenote
 URL = sys.argv[1]
+def with_options(url, options):
+    return url + ("&" if "?" in url else "?") + options
 ENDLESS = {
     "sqlite": "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n",
     "postgresql": "select pg_sleep(600)",
@@ -183,7 +185,7 @@ def test_credentials_of_python_do_not_outlive_it(postgresql: str) -> None:
     code = """
         rest = URL.partition("://cenote:")[2]
         password, _, address = rest.partition("@")
-        pool = cenote.connect(f"postgresql://{address}?health_check_interval=1ms&min_connections=4",
+        pool = cenote.connect(with_options("postgresql://" + address, "health_check_interval=1ms&min_connections=4"),
                               credentials=lambda: ("cenote", password))
         pool.query("select 1")
     """
@@ -209,7 +211,7 @@ def test_an_unhandled_control_c_ends_the_program(url: str) -> None:
 
 def test_nothing_stays_on_the_server(postgresql: str) -> None:
     code = """
-        pool = cenote.connect(URL + "?application_name=ended")
+        pool = cenote.connect(with_options(URL, "application_name=ended"))
         def run():
             try:
                 pool.query(ENDLESS)
