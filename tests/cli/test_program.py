@@ -136,18 +136,19 @@ def test_ctrl_c_ends_a_stream_with_130(program: str, shop: str) -> None:
 
 
 def test_ctrl_c_cancels_on_the_server(program: str, postgresql: str) -> None:
-    mark = f"cenote cli test {os.getpid()}"
-    running = (
-        "select count(*) from pg_stat_activity where query like %s and pid <> pg_backend_pid() and state = 'active'"
-    )
+    # Told by its name: a driver may send the statement in other words.
+    name = f"cenote_cli_test_{os.getpid()}"
+    running = "select count(*) from pg_stat_activity where application_name = %s and state = 'active'"
     with psycopg.connect(postgresql, autocommit=True) as watch:
 
         def count() -> int:
-            row = watch.execute(running, [f"%{mark}%"]).fetchone()
+            row = watch.execute(running, [name]).fetchone()
             assert row is not None
             return row[0]
 
-        with subprocess.Popen([program, "query", "--url", postgresql, f"select pg_sleep(300) /* {mark} */"]) as child:
+        with subprocess.Popen(
+            [program, "query", "--url", f"{postgresql}?application_name={name}", "select pg_sleep(300)"]
+        ) as child:
             while count() == 0:
                 assert child.poll() is None
             child.send_signal(signal.SIGINT)
