@@ -96,7 +96,7 @@ class Session final : public Connection {
   // What the server's description says; ends the call.
   Result<StatementInfo> described(const PGresult* description);
   // Makes the server parse and describe `statement` (and prepare it, if it may), after `scope`.
-  Status describe(Statement& statement, const Params& params, Scope scope);
+  Status describe_for(Statement& statement, const Params& params, Scope scope);
   Status describe_as(Statement& statement, const std::string& sql, std::vector<uint32_t> oids,
                      Scope scope, bool guard, PgResult* failed);
   std::shared_ptr<const RowShape> shape_of(const std::vector<ColumnHead>& columns) const;

@@ -184,7 +184,7 @@ Status Session::deallocate_garbage() {
   } while (true);
 }
 
-Status Session::describe(Statement& statement, const Params& params, Scope scope) {
+Status Session::describe_for(Statement& statement, const Params& params, Scope scope) {
   ARROW_RETURN_NOT_OK(deallocate_garbage());
   const bool prepare = may_prepare(statement) && scope != Scope::kTransaction;
   const bool guard = !params.empty() && channel_.transaction() == PQTRANS_INTRANS;
@@ -303,7 +303,7 @@ Result<PgResult> Session::run_statement(StatementPtr& statement, std::string_vie
                            statement->kind.verb == Verb::kWrite || !params.empty() ||
                            (rows && statement->kind.verb == Verb::kShow);
     if (!statement->described && describes) {
-      ARROW_RETURN_NOT_OK(describe(*statement, params, scope));
+      ARROW_RETURN_NOT_OK(describe_for(*statement, params, scope));
       if (statement->kind.verb != Verb::kShow) cache_.keep(statement);
     } else if (scope == Scope::kSavepoint) {
       ARROW_RETURN_NOT_OK(run_inside(kScopeSavepoint));
@@ -379,7 +379,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query_by_copy(
   // Unnamed: a statement that runs once must not fill the server's memory.
   statement->forget_description();
   const int64_t last_rows = statement->last_rows;
-  if (const Status described = describe(*statement, {}, scope); !described.ok()) {
+  if (const Status described = describe_for(*statement, {}, scope); !described.ok()) {
     return failed(described);
   }
   cache_.keep(statement);
