@@ -32,7 +32,7 @@ class Caller {
   Result<Call> call(Operation operation, std::string_view sql, const Params& params) const {
     Call made = call(operation);
     made.sql = sql;
-    ARROW_ASSIGN_OR_RAISE(made.params, encode_params(params));
+    ARROW_RETURN_NOT_OK(set_params(params, &made));
     return made;
   }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include <arrow/array/util.h>
@@ -11,7 +12,9 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 #include <arrow/type.h>
+#include <arrow/util/utf8.h>
 
 namespace cenote::flight {
 namespace {
@@ -27,7 +30,89 @@ bool is_made_up(std::string_view name) {
   return number.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+enum Plain : int32_t { kNull = 0, kBool = 1, kInt64 = 2, kDouble = 3, kText = 4, kBinary = 5 };
+
+// False where the value needs Arrow IPC.
+bool set_plain(const arrow::Scalar& value, PlainValue* plain) {
+  switch (value.type->id()) {
+    case arrow::Type::NA:
+      plain->type = kNull;
+      return true;
+    case arrow::Type::BOOL:
+      plain->type = kBool;
+      plain->number = static_cast<const arrow::BooleanScalar&>(value).value ? 1 : 0;
+      return value.is_valid;
+    case arrow::Type::INT64:
+      plain->type = kInt64;
+      plain->number = static_cast<const arrow::Int64Scalar&>(value).value;
+      return value.is_valid;
+    case arrow::Type::DOUBLE:
+      plain->type = kDouble;
+      plain->number = std::bit_cast<int64_t>(static_cast<const arrow::DoubleScalar&>(value).value);
+      return value.is_valid;
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+      plain->type = value.type->id() == arrow::Type::STRING ? kText : kBinary;
+      // A null of a type keeps its type only in IPC.
+      if (!value.is_valid) return false;
+      plain->bytes.assign(static_cast<const arrow::BaseBinaryScalar&>(value).view());
+      return true;
+    default:
+      return false;
+  }
+}
+
+Result<std::shared_ptr<arrow::Scalar>> scalar_of(const PlainValue& plain) {
+  switch (plain.type) {
+    case kNull:
+      return Params::scalar(nullptr);
+    case kBool:
+      return Params::scalar(plain.number != 0);
+    case kInt64:
+      return Params::scalar(plain.number);
+    case kDouble:
+      return Params::scalar(std::bit_cast<double>(plain.number));
+    case kText:
+      if (!arrow::util::ValidateUTF8(plain.bytes)) {
+        return make_error(ErrorKind::kInterface, "a text parameter is not UTF-8");
+      }
+      return Params::scalar(std::string_view(plain.bytes));
+    case kBinary:
+      return std::make_shared<arrow::BinaryScalar>(std::string(plain.bytes));
+    default:
+      return make_error(ErrorKind::kNotSupported,
+                        "a parameter is of a kind that this node does not know; is the client "
+                        "newer?");
+  }
+}
+
 }  // namespace
+
+Status set_params(const Params& params, Call* call) {
+  bool all_plain = true;
+  for (size_t i = 0; i < params.values.size() && all_plain; ++i) {
+    PlainValue& plain = call->plain.emplace_back();
+    if (i < params.names.size()) plain.name = params.names[i];
+    all_plain = params.values[i] != nullptr && set_plain(*params.values[i], &plain);
+  }
+  if (all_plain) return Status::OK();
+  call->plain.clear();
+  return encode_params(params).Value(&call->params);
+}
+
+Result<Params> params_of(const Call& call) {
+  if (call.plain.empty()) return decode_params(call.params);
+  Params params;
+  bool named = false;
+  for (const PlainValue& plain : call.plain) {
+    ARROW_ASSIGN_OR_RAISE(auto value, scalar_of(plain));
+    params.values.push_back(std::move(value));
+    params.names.push_back(plain.name);
+    named = named || !plain.name.empty();
+  }
+  if (!named) params.names.clear();
+  return params;
+}
 
 Result<Bytes> encode_params(const Params& params) {
   if (params.empty()) return Bytes();

@@ -33,6 +33,20 @@ enum class Operation : int32_t {
   kCancel = 11,  // stop the call of request id `name`, if it runs
 };
 
+// A parameter of one of the types that need no Arrow IPC around them, which costs a small query
+// more than the rest of its call.
+struct PlainValue {
+  static constexpr std::string_view kName = "cenote.PlainValue";
+
+  std::string name;    // of a named parameter
+  int32_t type = 0;    // 0 null, 1 bool, 2 int64, 3 double, 4 text, 5 binary
+  int64_t number = 0;  // of bool and int64; a double's bits
+  Bytes bytes;         // of text and binary
+
+  CENOTE_FIELDS(visit(1, self.name); visit(2, self.type); visit(3, self.number);
+                visit(4, self.bytes);)
+};
+
 // A call. Times are what is left of them, because clocks differ.
 struct Call {
   static constexpr std::string_view kName = "cenote.Call";
@@ -41,26 +55,27 @@ struct Call {
   Operation operation = Operation::kUnknown;
   std::string pool;
   std::string sql;
-  Bytes params;                    // an Arrow IPC stream of one row; see encode_params
+  Bytes params;                    // an Arrow IPC stream of one row, where a value is not plain
   std::optional<int32_t> access;   // Access; unset: the node decides
   std::optional<int64_t> left_ms;  // until the caller's deadline; unset: none
   int64_t batch_rows = 0;          // 0: the default
   int64_t batch_bytes = 0;
   bool whole = false;  // BatchLimits::whole
   std::string tag;
-  std::string request_id;   // for logs on both sides
-  Bytes transaction;        // inside this one; empty: by itself
-  std::string name;         // of a savepoint, or the table of an ingest
-  int32_t ingest_mode = 0;  // IngestMode
-  int32_t isolation = 0;    // Isolation, of a begin
-  bool read_only = false;   // of a begin
+  std::string request_id;         // for logs on both sides
+  Bytes transaction;              // inside this one; empty: by itself
+  std::string name;               // of a savepoint, or the table of an ingest
+  int32_t ingest_mode = 0;        // IngestMode
+  int32_t isolation = 0;          // Isolation, of a begin
+  bool read_only = false;         // of a begin
+  std::vector<PlainValue> plain;  // the parameters, where all are plain
 
   CENOTE_FIELDS(visit(1, self.version); visit(2, self.operation); visit(3, self.pool);
                 visit(4, self.sql); visit(5, self.params); visit(6, self.access);
                 visit(7, self.left_ms); visit(8, self.batch_rows); visit(9, self.batch_bytes);
                 visit(10, self.whole); visit(11, self.tag); visit(12, self.request_id);
                 visit(13, self.transaction); visit(14, self.name); visit(15, self.ingest_mode);
-                visit(16, self.isolation); visit(17, self.read_only);)
+                visit(16, self.isolation); visit(17, self.read_only); visit(18, self.plain);)
 };
 
 // How busy the pool is, sent along with every answer so that a client's view of the load is fresh
@@ -95,6 +110,10 @@ struct Answer {
                 visit(4, self.load); visit(5, self.affected); visit(6, self.transaction);
                 visit(7, self.draining);)
 };
+
+// The parameters into the call, and out of it.
+Status set_params(const Params& params, Call* call);
+Result<Params> params_of(const Call& call);
 
 // Parameters as an Arrow IPC stream of one row; a column's name is the parameter's, or empty.
 Result<Bytes> encode_params(const Params& params);

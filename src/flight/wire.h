@@ -74,6 +74,11 @@ class Writer {
   void operator()(uint32_t tag, const std::vector<T>& values) {
     for (const T& value : values) out_.add_bytes(tag, value);
   }
+  template <typename M>
+    requires requires { M::kName; }
+  void operator()(uint32_t tag, const std::vector<M>& values) {
+    for (const M& value : values) always(tag, value);
+  }
   void operator()(uint32_t tag, const std::map<std::string, std::string>& values) {
     for (const auto& [key, value] : values) {
       protozero::pbf_writer entry(out_, tag);
@@ -90,8 +95,11 @@ class Writer {
     } else if constexpr (Text<T>) {
       out_.add_bytes(tag, value);
     } else {
-      protozero::pbf_writer nested(out_, tag);
-      write(value, nested);
+      // Not by a nested writer: it drops a message without fields.
+      std::string nested;
+      protozero::pbf_writer inner(nested);
+      write(value, inner);
+      out_.add_message(tag, nested);
     }
   }
   // Negative numbers are ten bytes long, as protocol buffers write int32 and int64.
@@ -155,7 +163,8 @@ class Reader {
     for (const uint64_t value : in_.get_packed_uint64()) values.push_back(static_cast<T>(value));
     return true;
   }
-  template <Text T>
+  template <typename T>
+    requires(!Number<T>)
   bool take(std::vector<T>& values) {
     return take(values.emplace_back());
   }

@@ -8,6 +8,9 @@ namespace cenote::node {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{20};
+// So many looks at no call until the thread sleeps: waking it costs every short call more than the
+// looks do.
+constexpr int kEmptyLooks = 50;
 
 }  // namespace
 
@@ -27,7 +30,7 @@ CallWatch::Scope::Scope(CallWatch& watch, const arrow::flight::ServerCallContext
   const Lock lock(watch_.mutex_);
   id_ = watch_.next_++;
   watch_.calls_.emplace(id_, Watched{&context, std::move(stop)});
-  if (watch_.calls_.size() == 1) watch_.wake_.notify_all();
+  if (watch_.asleep_) watch_.wake_.notify_all();
 }
 
 CallWatch::Scope::~Scope() {
@@ -44,16 +47,20 @@ std::vector<std::stop_source> CallWatch::given_up() {
 }
 
 void CallWatch::run(const std::stop_token& stop) {
+  int empty_looks = 0;
   for (;;) {
     std::vector<std::stop_source> stops;
     {
       Lock lock(mutex_);
       if (stop.stop_requested()) return;
-      if (calls_.empty()) {
-        wake_.wait_for(lock, std::chrono::seconds(1));
+      asleep_ = empty_looks >= kEmptyLooks;
+      if (asleep_) {
+        wake_.wait(lock);
       } else {
         wake_.wait_for(lock, kInterval);
       }
+      asleep_ = false;
+      empty_looks = calls_.empty() ? empty_looks + 1 : 0;
       stops = given_up();
     }
     for (std::stop_source& each : stops) each.request_stop();

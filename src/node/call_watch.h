@@ -49,7 +49,8 @@ class CallWatch {
   std::condition_variable_any wake_;
   std::map<uint64_t, Watched> calls_ CENOTE_GUARDED_BY(mutex_);
   uint64_t next_ CENOTE_GUARDED_BY(mutex_) = 1;
-  std::jthread thread_;  // last: ends before what it uses
+  bool asleep_ CENOTE_GUARDED_BY(mutex_) = false;  // the thread must be woken for the next call
+  std::jthread thread_;                            // last: ends before what it uses
 };
 
 }  // namespace cenote::node

@@ -78,7 +78,7 @@ Result<flight::Answer> FlightServer::own_answer(const Context& context, const fl
   flight::Bytes begun;
   switch (call.operation) {
     case flight::Operation::kExecute: {
-      ARROW_ASSIGN_OR_RAISE(const Params params, flight::decode_params(call.params));
+      ARROW_ASSIGN_OR_RAISE(const Params params, flight::params_of(call));
       ARROW_ASSIGN_OR_RAISE(affected, run_execute(work, call.sql, params));
       break;
     }
@@ -139,7 +139,7 @@ Result<FlightServer::Stream> FlightServer::own_call(const Context& context,
     const RunningCalls::Scope running(running_, caller_of(context).user, call.request_id, stop);
     if (call.operation == flight::Operation::kQuery) {
       ARROW_ASSIGN_OR_RAISE(const Work work, own_work(context, call, stop));
-      ARROW_ASSIGN_OR_RAISE(const Params params, flight::decode_params(call.params));
+      ARROW_ASSIGN_OR_RAISE(const Params params, flight::params_of(call));
       ARROW_ASSIGN_OR_RAISE(auto result, run_query(work, call.sql, params));
       sessions_.watch(result);
       rows = std::move(result);

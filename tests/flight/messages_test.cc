@@ -91,6 +91,9 @@ TEST(Messages, a_recorded_call_and_answer_of_version_1_are_understood) {
   EXPECT_EQ(query.left_ms, 5000);
   EXPECT_EQ(query.batch_bytes, int64_t{1} << 40);
   EXPECT_TRUE(query.whole);
+  const auto plain = recorded<Call>("own_plain");
+  ASSERT_EQ(plain.plain.size(), 3U) << "an empty message is one too";
+  EXPECT_EQ(plain.plain[1].number, -1);
   EXPECT_FALSE(recorded<Call>("own_ingest").left_ms.has_value());
   EXPECT_EQ(recorded<Call>("own_begin").isolation, 3);
   const auto answer = recorded<Answer>("own_answer");
@@ -149,6 +152,37 @@ TEST(Parameters, come_back_with_types_nulls_and_names) {
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->names, std::vector<std::string>{"total"});
   EXPECT_TRUE(decode_params("")->empty());
+}
+
+TEST(Parameters, plain_ones_and_others_come_back_through_a_call) {
+  const auto back = [](const Params& params) {
+    Call call;
+    EXPECT_TRUE(set_params(params, &call).ok());
+    const Result<Call> sent = decode<Call>(encode(call));
+    EXPECT_TRUE(sent.ok()) << sent.status();
+    const Result<Params> read = params_of(*sent);
+    EXPECT_TRUE(read.ok()) << read.status();
+    return std::pair(read.ValueOr(Params()), call.params.empty());
+  };
+  const Params plain =
+      Params::of(-7, 2.5, "täxt", "", nullptr, true, std::make_shared<arrow::BinaryScalar>("\xff"));
+  const Params others =
+      Params::of(1, std::make_shared<arrow::Int32Scalar>(7), arrow::MakeNullScalar(arrow::utf8()));
+  for (const Params& params : {plain, others}) {
+    const auto [read, without_ipc] = back(params);
+    EXPECT_EQ(without_ipc, params.values.size() == 7);
+    ASSERT_EQ(read.values.size(), params.values.size());
+    EXPECT_TRUE(read.names.empty());
+    for (size_t i = 0; i < read.values.size(); ++i) {
+      EXPECT_TRUE(read.values[i]->Equals(*params.values[i])) << i;
+    }
+  }
+  EXPECT_TRUE(back(Params()).first.empty());
+  Call wrong;
+  wrong.plain.push_back({"", 99, 0, {}});
+  EXPECT_EQ(error_kind(params_of(wrong).status()), ErrorKind::kNotSupported);
+  wrong.plain[0] = {"", 4, 0, Bytes("\xff")};
+  EXPECT_FALSE(params_of(wrong).ok());
 }
 
 TEST(Parameters, damaged_ones_are_refused) {

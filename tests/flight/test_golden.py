@@ -65,6 +65,10 @@ def messages() -> list[tuple[str, str, bytes]]:
             version=1, operation=1, pool="main_db", sql="select 1", params=b"p", access=0, left_ms=5000,
             batch_rows=1000, batch_bytes=1 << 40, whole=True, tag="report", request_id="r-1",
         ),
+        "own_plain": own.Call(
+            version=1, operation=2, sql="delete from t where a = ?",
+            plain=[own.PlainValue(), own.PlainValue(name="n", type=2, number=-1), own.PlainValue(type=5, bytes=b"\0")],
+        ),
         "own_ingest": own.Call(version=1, operation=9, pool="main_db", name="orders", ingest_mode=3, transaction=b"t"),
         "own_begin": own.Call(version=1, operation=3, pool="main_db", isolation=3, read_only=True),
         "own_answer": own.Answer(
