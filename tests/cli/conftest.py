@@ -6,14 +6,9 @@ import os
 import pathlib
 import sqlite3
 import subprocess
-from collections.abc import Callable
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("CENOTE_PROGRAM", ROOT / "build" / "bin" / "cenote"))
-
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
+from program import PROGRAM, Run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from conftest import PROGRAM, ROOT, Run
+from program import PROGRAM, ROOT, Run
 
 CASES = sorted((ROOT / "tests" / "config" / "cases").glob("*.yaml"))
 ENV = {"CENOTE_TEST_PASSWORD": "hunter2", "CENOTE_TEST_NUMBER": "12", "CENOTE_TEST_BOOLEAN": "on"}

@@ -17,7 +17,7 @@ import termios
 
 import psycopg
 import pytest
-from conftest import Run
+from program import Run
 
 ENDLESS = "with recursive c(x) as (select 1 union all select x + 1 from c) select x from c"
 

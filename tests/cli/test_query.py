@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
-from conftest import Run
+from program import Run
 
 ALL = "select * from goods order by id"
 IDS = [1, 2, 3, 2**53 + 1]
