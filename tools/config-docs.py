@@ -1,4 +1,4 @@
-"""Rewrites the tables of docs/configuration.md that list each database's keys, from `cenote config schema`."""
+"""Rewrites the tables of docs/configuration.md that `cenote config schema` knows: those of databases and servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEGIN = "### `config` by type\n"
 
 
 def row(key: str, value: dict[str, Any], needed: bool) -> str:
-    text = value["description"]
+    text = value.get("description", "Who may log in.")
     for alternative in value.get("anyOf", []):
         if "enum" in alternative:
             text += " One of " + ", ".join(f"`{choice}`" for choice in alternative["enum"]) + "."
@@ -40,10 +40,25 @@ def tables(schema: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def server_tables(name: str, section: dict[str, Any], level: int) -> str:
+    """The section's own keys, then those of the sections in it."""
+    required = section.get("required", [])
+    parts = {key: value for key, value in section["properties"].items() if "properties" in value}
+    parts |= {
+        key: value["items"] for key, value in section["properties"].items() if "properties" in value.get("items", {})
+    }
+    rows = "".join(row(key, value, key in required) for key, value in section["properties"].items())
+    text = f"{'#' * level} `{name}`\n\n| key | what |\n|---|---|\n{rows}\n"
+    for key, value in parts.items():
+        text += server_tables(f"{name}.{key}" if level > 2 else key, value, level + 1)
+    return text
+
+
 def main() -> None:
     schema = json.loads(subprocess.check_output([ROOT / "build" / "bin" / "cenote", "config", "schema"]))
     head = PAGE.read_text().split(BEGIN)[0]
-    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}")
+    server = server_tables("server", schema["properties"]["server"], 2).rstrip("\n")
+    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}\n{server}\n")
 
 
 if __name__ == "__main__":
