@@ -2,15 +2,16 @@
 #include <iostream>
 
 #include <arrow/table.h>
+
 #include <cenote/manager.h>
 
 arrow::Status run(const char* database) {
   ARROW_ASSIGN_OR_RAISE(auto manager, cenote::DistributedPoolManager::open({}));
   ARROW_ASSIGN_OR_RAISE(auto config, cenote::pool_from_url(database, "main_db"));
   ARROW_ASSIGN_OR_RAISE(auto pool, manager->create_pool(std::move(config)));
-  ARROW_ASSIGN_OR_RAISE(
-      auto table, pool->execute_query("select ? as greeting, 6 * ? as answer",
-                                      cenote::Params::of("hello from a pool", 7)));
+  ARROW_ASSIGN_OR_RAISE(auto table,
+                        pool->execute_query("select ? as greeting, 6 * ? as answer",
+                                            cenote::Params::of("hello from a pool", 7)));
   std::cout << table->ToString() << "\n";
   const cenote::PoolStatus status = pool->get_status();
   std::cout << status.id << " at " << status.endpoint << ": " << status.idle << " idle of "

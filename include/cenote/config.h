@@ -19,7 +19,7 @@ std::string_view to_string(
 
 struct MetricsOptions {
   Duration export_interval = std::chrono::seconds(10);
-  std::string prometheus_listen;  // "127.0.0.1:9464"; port 0 picks a free one; empty: off
+  std::string prometheus_listen;         // "127.0.0.1:9464"; port 0 picks a free one; empty: off
   bool prometheus_allow_remote = false;  // needed to listen on an address that is not loopback
 };
 
