@@ -1,10 +1,17 @@
 // Asynchronous calls of a pool as Asio operations: any completion token (use_awaitable, use_future,
-// a callback). Header-only, so that only those who use Asio pay for it. An operation's completion
-// runs on the associated executor of its handler; a cancellation signal stops the call on the
-// server. Completion signature: void(arrow::Result<T>).
+// a callback). Header-only, so that only those who use Asio pay for it.
+//
+// An operation holds no thread while it waits for a connection. Its handler runs on the handler's
+// associated executor; its cancellation slot stops the call on the server, and the operation then
+// completes with kCancelled. Completion signature: void(arrow::Result<T>).
+//
+// With g++ 12 give every argument of a call inside a co_await expression a name first: it destroys
+// aggregate temporaries there twice.
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -29,26 +36,23 @@ class AsioOperation {
 
   // To be called once, before the call starts: the options with a stop that the handler's slot
   // requests.
-  static QueryOptions cancellable(const std::shared_ptr<AsioOperation>& self,
-                                  QueryOptions options) {
-    auto slot = boost::asio::get_associated_cancellation_slot(self->handler_);
+  QueryOptions cancellable(QueryOptions options) {
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
     if (!slot.is_connected()) return options;
-    if (options.stop.stop_possible()) self->chain_.emplace(options.stop, Chain{self->stop_});
-    options.stop = self->stop_.get_token();
-    slot.assign(
-        [stop = self->stop_](boost::asio::cancellation_type) mutable { stop.request_stop(); });
+    if (options.stop.stop_possible()) chain_.emplace(options.stop, Chain{stop_});
+    options.stop = stop_.get_token();
+    slot.assign([stop = stop_](boost::asio::cancellation_type) mutable { stop.request_stop(); });
     return options;
   }
 
   static Completion<T> completion(std::shared_ptr<AsioOperation> self) {
     return [self = std::move(self)](Result<T> result) {
       auto executor = self->work_.get_executor();
-      boost::asio::dispatch(executor, [self, result = std::move(result)]() mutable {
-        self->chain_.reset();
-        Handler handler = std::move(self->handler_);
-        self->work_.reset();
-        handler(std::move(result));
-      });
+      // Shared, because a Result of a move-only type cannot be captured by a copyable function.
+      boost::asio::dispatch(executor,
+                            [self, result = std::make_shared<Result<T>>(std::move(result))] {
+                              self->complete(std::move(*result));
+                            });
     };
   }
 
@@ -58,44 +62,82 @@ class AsioOperation {
     void operator()() { stop.request_stop(); }
   };
 
+  void complete(Result<T> result) {
+    chain_.reset();
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+    if (slot.is_connected()) slot.clear();
+    Handler handler = std::move(handler_);
+    work_.reset();
+    std::move(handler)(std::move(result));
+  }
+
   Handler handler_;
   boost::asio::executor_work_guard<boost::asio::associated_executor_t<Handler>> work_;
   std::stop_source stop_;
   std::optional<std::stop_callback<Chain>> chain_;
 };
 
+// Starts `start(pool, options, completion)` as an operation of the token's.
+template <typename T, typename Start, typename Token>
+auto asio_call(std::shared_ptr<LocalPool> pool, QueryOptions options, Start start, Token&& token) {
+  return boost::asio::async_initiate<Token, void(Result<T>)>(
+      [](auto handler, std::shared_ptr<LocalPool> on, QueryOptions how, Start begin) {
+        using Operation = AsioOperation<T, decltype(handler)>;
+        auto operation = std::make_shared<Operation>(std::move(handler));
+        how = operation->cancellable(std::move(how));
+        begin(*on, std::move(how), Operation::completion(std::move(operation)));
+      },
+      token, std::move(pool), std::move(options), std::move(start));
+}
+
 }  // namespace detail
 
-// auto table = co_await async_query(pool, "select 1", {}, {}, boost::asio::use_awaitable);
+// auto table = co_await async_query(pool, sql, params, options, boost::asio::use_awaitable);
 template <typename Token>
 auto async_query(std::shared_ptr<LocalPool> pool, std::string sql, Params params,
                  QueryOptions options, Token&& token) {
-  using T = std::shared_ptr<arrow::Table>;
-  return boost::asio::async_initiate<Token, void(Result<T>)>(
-      [](auto handler, std::shared_ptr<LocalPool> on, std::string text, Params values,
-         QueryOptions how) {
-        using Operation = detail::AsioOperation<T, decltype(handler)>;
-        auto operation = std::make_shared<Operation>(std::move(handler));
-        how = Operation::cancellable(operation, std::move(how));
-        on->async_query(std::move(text), std::move(values), std::move(how),
-                        Operation::completion(std::move(operation)));
-      },
-      token, std::move(pool), std::move(sql), std::move(params), std::move(options));
+  using Table = std::shared_ptr<arrow::Table>;
+  auto start = [sql = std::move(sql), params = std::move(params)](LocalPool& on, QueryOptions how,
+                                                                  Completion<Table> done) mutable {
+    on.async_query(std::move(sql), std::move(params), std::move(how), std::move(done));
+  };
+  return detail::asio_call<Table>(std::move(pool), std::move(options), std::move(start),
+                                  std::forward<Token>(token));
+}
+
+// The reader blocks the thread that reads it.
+template <typename Token>
+auto async_stream(std::shared_ptr<LocalPool> pool, std::string sql, Params params,
+                  QueryOptions options, Token&& token) {
+  using Reader = std::shared_ptr<arrow::RecordBatchReader>;
+  auto start = [sql = std::move(sql), params = std::move(params)](LocalPool& on, QueryOptions how,
+                                                                  Completion<Reader> done) mutable {
+    on.async_stream(std::move(sql), std::move(params), std::move(how), std::move(done));
+  };
+  return detail::asio_call<Reader>(std::move(pool), std::move(options), std::move(start),
+                                   std::forward<Token>(token));
 }
 
 template <typename Token>
 auto async_execute(std::shared_ptr<LocalPool> pool, std::string sql, Params params,
                    QueryOptions options, Token&& token) {
-  return boost::asio::async_initiate<Token, void(Result<int64_t>)>(
-      [](auto handler, std::shared_ptr<LocalPool> on, std::string text, Params values,
-         QueryOptions how) {
-        using Operation = detail::AsioOperation<int64_t, decltype(handler)>;
-        auto operation = std::make_shared<Operation>(std::move(handler));
-        how = Operation::cancellable(operation, std::move(how));
-        on->async_execute(std::move(text), std::move(values), std::move(how),
-                          Operation::completion(std::move(operation)));
-      },
-      token, std::move(pool), std::move(sql), std::move(params), std::move(options));
+  auto start = [sql = std::move(sql), params = std::move(params)](
+                   LocalPool& on, QueryOptions how, Completion<int64_t> done) mutable {
+    on.async_execute(std::move(sql), std::move(params), std::move(how), std::move(done));
+  };
+  return detail::asio_call<int64_t>(std::move(pool), std::move(options), std::move(start),
+                                    std::forward<Token>(token));
+}
+
+// The transaction's own calls block.
+template <typename Token>
+auto async_begin(std::shared_ptr<LocalPool> pool, TransactionOptions transaction,
+                 QueryOptions options, Token&& token) {
+  auto start = [transaction](LocalPool& on, QueryOptions how, Completion<Transaction> done) {
+    on.async_begin(transaction, std::move(how), std::move(done));
+  };
+  return detail::asio_call<Transaction>(std::move(pool), std::move(options), std::move(start),
+                                        std::forward<Token>(token));
 }
 
 }  // namespace cenote

@@ -1,6 +1,7 @@
 // ADR-002's LocalPool: SQL in, Arrow frame out, through its connection pool. Blocking calls, status
 // and the pool's life; the asynchronous calls are in local_pool_async.cc.
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include <arrow/table.h>
@@ -58,18 +59,18 @@ LocalPool::Parts& LocalPool::parts() const {
 
 LocalPool::Parts& LocalPool::renew_after_fork() const {
   Parts* old = parts_.load();
+  if (!old->inherited()) return *old;
+  // Before anything is opened anew: SQLite's new handles must find the locks of the old ones. Other
+  // threads of the child that come here meanwhile wait for it. `old` is never destroyed.
+  std::call_once(old->left, [old] { old->connection_pool->leave_to_parent(); });
   // What the database remembers of its sessions is the parent's too.
   Result<std::shared_ptr<Database>> database = old->database;
   if (old->open_database) database = old->open_database();
   auto fresh = make_parts(old->config, *old->traits, database.ok() ? *database : old->database,
                           old->open_database);
-  // Several threads of the child may come here at once: the first one's parts are taken.
-  if (!parts_.compare_exchange_strong(old, fresh.get())) {
-    fresh->connection_pool->abort();
-    return *old;
-  }
-  old->connection_pool->leave_to_parent();  // and never destroyed
-  return *fresh.release();
+  if (parts_.compare_exchange_strong(old, fresh.get())) return *fresh.release();
+  fresh->connection_pool->abort();  // another thread's parts came first
+  return *old;
 }
 
 Result<std::shared_ptr<LocalPool>> LocalPool::open(PoolConfig config) {

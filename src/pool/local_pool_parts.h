@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "cenote/pool.h"
@@ -28,6 +29,7 @@ using OpenDatabase = std::function<Result<std::shared_ptr<Database>>()>;
 
 struct LocalPool::Parts {
   const uint64_t born = fork_generation();
+  std::once_flag left;  // to the parent, in a forked child
   PoolConfig config;
   const DriverTraits* traits = nullptr;
   OpenDatabase open_database;

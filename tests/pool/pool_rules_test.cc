@@ -1,6 +1,8 @@
 // The rules of docs/pool.md one by one, with a database that fails on command.
 #include <future>
 #include <set>
+#include <thread>
+#include <vector>
 
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
@@ -347,6 +349,46 @@ TEST(Waiters, one_whose_connection_was_dead_keeps_its_place_in_the_queue) {
   lease->give_back();
   all.get_future().wait();
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4}));
+}
+
+TEST(Waiters, of_ten_thousand_with_and_without_a_thread_half_expire_and_the_rest_are_served) {
+  constexpr int kThreads = 1000;
+  constexpr int kAsync = 9000;
+  const Fixture f(one_connection());
+  auto lease = f.pool->checkout();
+  std::atomic<int> served = 0;
+  std::atomic<int> late = 0;
+  const auto count = [&](const Result<Lease>& result) {
+    EXPECT_TRUE(result.ok() || error_kind(result.status()) == ErrorKind::kPoolTimeout);
+    std::atomic<int>& which = result.ok() ? served : late;
+    ++which;
+    which.notify_all();
+  };
+  const auto await = [](std::atomic<int>& which) {
+    for (int now = which; now < (kThreads + kAsync) / 2; now = which) which.wait(now);
+  };
+  const auto patience = [](int i) { return i % 2 == 0 ? Duration(milliseconds(50)) : hours(1); };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      count(f.pool->connection_pool().checkout({Deadline::in(patience(i)), {}}, Access::kReadWrite,
+                                               "on a thread"));
+    });
+  }
+  for (int i = 0; i < kAsync; ++i) {
+    f.pool->connection_pool().checkout_async({Deadline::in(patience(i)), {}}, Access::kReadWrite,
+                                             "on none", count);
+  }
+  await(late);
+  EXPECT_EQ(served, 0);
+  f.until([](const PoolStatus& status) { return status.waiting == (kThreads + kAsync) / 2; });
+  lease->give_back();
+  await(served);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(late, (kThreads + kAsync) / 2);
+  f.until([](const PoolStatus& status) { return status.idle == 1; });
+  EXPECT_EQ(f.pool->get_status().waiting, 0);
+  EXPECT_EQ(f.server->most_open, 1);
 }
 
 TEST(Metrics, the_rate_is_that_of_the_last_minute) {
