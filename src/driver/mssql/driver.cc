@@ -26,6 +26,9 @@ constexpr std::array kOptions = {
     OptionSpec{"encrypt", OptionType::kEnum, "yes",
                "TLS: yes demands it, strict is TDS 8.0 (Microsoft's driver only).", false,
                "yes|no|strict|true|false|mandatory|optional"},
+    OptionSpec{"ssl_mode", OptionType::kEnum, "",
+               "Another word for encrypt: disable, allow and prefer mean no, the others yes.",
+               false, "disable|allow|prefer|require|verify-ca|verify-full"},
     OptionSpec{"trust_server_certificate", OptionType::kBoolean, "false",
                "Take any certificate: for servers with a self-signed one.", false, ""},
     OptionSpec{"application_name", OptionType::kString, "cenote",
@@ -39,6 +42,15 @@ constexpr std::array kOptions = {
                false, ""},
 };
 
+// "yes", "no" or "strict".
+std::string encryption(const Settings& settings) {
+  const std::string mode = settings.get("ssl_mode");
+  if (!mode.empty()) return mode == "disable" || mode == "allow" || mode == "prefer" ? "no" : "yes";
+  const std::string encrypt = settings.get("encrypt");
+  if (encrypt == "strict") return encrypt;
+  return encrypt == "no" || encrypt == "false" || encrypt == "optional" ? "no" : "yes";
+}
+
 // Microsoft's driver and FreeTDS have keywords of their own.
 Result<std::string> connection_string(const Settings& settings, const FoundDriver& driver,
                                       const std::optional<Credentials>& credentials) {
@@ -47,8 +59,7 @@ Result<std::string> connection_string(const Settings& settings, const FoundDrive
   const std::string host = settings.get("host");
   const bool instance = host.find('\\') != std::string::npos;
   const std::string port = instance ? std::string() : settings.get("port");
-  const std::string encrypt = settings.get("encrypt");
-  const bool encrypted = encrypt != "no" && encrypt != "false" && encrypt != "optional";
+  const std::string encrypt = encryption(settings);
   const std::string user = credentials ? credentials->username : settings.get("username");
   ARROW_ASSIGN_OR_RAISE(const bool trust, settings.boolean("trust_server_certificate"));
   ARROW_RETURN_NOT_OK(text.add("Driver", driver.name));
@@ -57,13 +68,11 @@ Result<std::string> connection_string(const Settings& settings, const FoundDrive
     ARROW_RETURN_NOT_OK(text.add("Server", host));
     ARROW_RETURN_NOT_OK(text.add("Port", port));
     text.add_raw("TDS_Version=7.4;ClientCharset=UTF-8;TextSize=2147483647");
-    text.add_raw(encrypted ? "Encryption=require" : "Encryption=off");
+    text.add_raw(encrypt == "yes" ? "Encryption=require" : "Encryption=off");
   } else {
     // Added raw: in braces the driver would not see the comma.
     text.add_raw("Server=tcp:" + host + (port.empty() ? "" : "," + port));
-    text.add_raw("Encrypt=" + std::string(encrypt == "strict" ? "strict"
-                                          : encrypted         ? "yes"
-                                                              : "no"));
+    text.add_raw("Encrypt=" + encrypt);
     text.add_raw(trust ? "TrustServerCertificate=yes" : "TrustServerCertificate=no");
     // The pool connects anew; a driver that does so behind its back hides a lost session.
     text.add_raw("ConnectRetryCount=0");
@@ -84,6 +93,7 @@ Status check(const Settings& settings, const DriverTraits& traits) {
   for (const OptionSpec& spec : traits.options) {
     if (spec.type != OptionType::kEnum) continue;
     const std::string value = settings.get(spec.name);
+    if (value.empty()) continue;
     const std::string choices = "|" + std::string(spec.choices) + "|";
     if (choices.find("|" + value + "|") != std::string::npos) continue;
     return make_error(ErrorKind::kConfig, "config key '" + std::string(spec.name) + "' is '" +
@@ -113,7 +123,7 @@ class MssqlDriver final : public Driver {
     ARROW_RETURN_NOT_OK(check(settings, traits()));
     ARROW_ASSIGN_OR_RAISE(const int64_t port, settings.integer("port", 1, 65535));
     ARROW_ASSIGN_OR_RAISE(const FoundDriver driver, find_odbc_driver(settings.get("driver")));
-    if (driver.freetds && settings.get("encrypt") == "strict") {
+    if (driver.freetds && encryption(settings) == "strict") {
       return make_error(ErrorKind::kConfig,
                         "config key 'encrypt' is 'strict', which FreeTDS cannot: install "
                         "Microsoft's ODBC driver (pip install mssql-python-odbc)");

@@ -12,6 +12,8 @@ namespace cenote::mssql {
 struct Verdict {
   ErrorKind kind;
   std::string_view sqlstate;  // empty: the driver's own
+
+  bool operator==(const Verdict&) const = default;
 };
 
 // nullopt for numbers that say nothing special.

@@ -38,6 +38,10 @@ Status Column::bad(const std::string& what) const {
   return make_error(ErrorKind::kData, "column '" + plan_.name + "' " + what);
 }
 
+Status Column::too_many_digits() const {
+  return bad("holds a decimal of more digits than the driver declared");
+}
+
 Status Column::check_length(size_t row, size_t least_room) const {
   const SQLLEN length = indicators_[row];
   if (length >= 0 && static_cast<size_t>(length) <= least_room) return Status::OK();
@@ -89,23 +93,19 @@ Status Column::append_decimal(size_t rows) {
       std::memcpy(words, number.val, sizeof words);
       arrow::Decimal128 value(static_cast<int64_t>(words[1]), words[0]);
       if (number.sign == 0) value.Negate();
+      if (!value.FitsInPrecision(plan_.precision)) return too_many_digits();
       ARROW_RETURN_NOT_OK(as<arrow::Decimal128Builder>().Append(value));
       continue;
     }
     ARROW_RETURN_NOT_OK(check_length(row, plan_.width - 1));
-    switch (builder_->type()->id()) {
-      case arrow::Type::DECIMAL128: {
-        ARROW_ASSIGN_OR_RAISE(const auto value, decimal128_of(text(row), plan_.scale));
-        ARROW_RETURN_NOT_OK(as<arrow::Decimal128Builder>().Append(value));
-        break;
-      }
-      case arrow::Type::DECIMAL256: {
-        ARROW_ASSIGN_OR_RAISE(const auto value, decimal256_of(text(row), plan_.scale));
-        ARROW_RETURN_NOT_OK(as<arrow::Decimal256Builder>().Append(value));
-        break;
-      }
-      default:
-        ARROW_RETURN_NOT_OK(as<arrow::StringBuilder>().Append(text(row)));
+    if (builder_->type()->id() == arrow::Type::DECIMAL128) {
+      ARROW_ASSIGN_OR_RAISE(const auto value, decimal128_of(text(row), plan_.scale));
+      if (!value.FitsInPrecision(plan_.precision)) return too_many_digits();
+      ARROW_RETURN_NOT_OK(as<arrow::Decimal128Builder>().Append(value));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(const auto value, decimal256_of(text(row), plan_.scale));
+      if (!value.FitsInPrecision(plan_.precision)) return too_many_digits();
+      ARROW_RETURN_NOT_OK(as<arrow::Decimal256Builder>().Append(value));
     }
   }
   return Status::OK();
@@ -157,7 +157,9 @@ Status Column::append_time(size_t rows) {
     } else {
       time = cell<ServerTime2>(row);
     }
-    if (time.hour > 23 || time.minute > 59 || time.second > 59) return std::nullopt;
+    if (time.hour > 23 || time.minute > 59 || time.second > 59 || time.fraction > 999'999'999) {
+      return std::nullopt;
+    }
     const int64_t seconds = time.hour * 3600 + time.minute * 60 + time.second;
     if (nano) return seconds * 1'000'000'000 + time.fraction;
     return seconds * 1'000'000 + time.fraction / 1000;

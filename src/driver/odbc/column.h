@@ -60,6 +60,7 @@ class Column {
   Status append_timestamp(size_t rows);
   Status check_length(size_t row, size_t least_room) const;
   Status bad(const std::string& what) const;
+  Status too_many_digits() const;
 
   ColumnPlan plan_;
   std::vector<uint8_t> buffer_;

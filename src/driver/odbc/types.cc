@@ -18,6 +18,7 @@ namespace {
 // Where a driver knows no size it says 0 or something enormous.
 constexpr SQLULEN kMostBound = 1 << 20;
 constexpr size_t kLeastText = 16;
+constexpr SQLULEN kDecimalText = 128;  // characters of a number beyond Arrow's decimals
 
 void use(ColumnPlan& plan, Kind kind, SQLSMALLINT c_type, size_t width) {
   plan.kind = kind;
@@ -42,12 +43,11 @@ std::shared_ptr<arrow::DataType> plan_decimal(ColumnPlan& plan, const ColumnInfo
                                               const Abilities& abilities) {
   plan.precision = static_cast<int>(std::min<SQLULEN>(info.size, 1000));
   plan.scale = info.digits;
+  if (plan.precision < 1 || plan.precision > arrow::Decimal256Type::kMaxPrecision) {
+    return plan_text(plan, kDecimalText, kDecimalText);
+  }
   // The text holds a sign, a point and a leading zero more than the precision.
   use(plan, Kind::kDecimal, SQL_C_CHAR, static_cast<size_t>(plan.precision) + 8);
-  if (plan.precision < 1 || plan.precision > arrow::Decimal256Type::kMaxPrecision) {
-    plan.width = 128;
-    return arrow::utf8();
-  }
   if (plan.precision > arrow::Decimal128Type::kMaxPrecision) {
     return arrow::decimal256(plan.precision, plan.scale);
   }
@@ -215,7 +215,8 @@ Result<arrow::Decimal128> decimal128_of(std::string_view text, int scale) {
       digits = digits * 10 + static_cast<uint64_t>(text[at] - '0');
       if (fraction >= 0) ++fraction;
     }
-    if (at == text.size() && std::max(fraction, 0) == scale) {
+    const bool has_digits = text.find_first_of("0123456789") != std::string_view::npos;
+    if (at == text.size() && has_digits && std::max(fraction, 0) == scale) {
       arrow::Decimal128 value(0, digits);
       if (negative) value.Negate();
       return value;
@@ -235,10 +236,16 @@ std::optional<int32_t> days_of(const SQL_DATE_STRUCT& value) {
 
 std::optional<int64_t> ticks_of(const SQL_TIMESTAMP_STRUCT& value) {
   const auto days = days_of({value.year, value.month, value.day});
-  if (!days || value.hour > 23 || value.minute > 59 || value.second > 60) return std::nullopt;
+  if (!days || value.hour > 23 || value.minute > 59 || value.second > 60 ||
+      value.fraction > 999'999'999) {
+    return std::nullopt;
+  }
   const int64_t seconds =
       int64_t{*days} * 86'400 + value.hour * 3600 + value.minute * 60 + value.second;
-  return seconds * kTicksPerSecond + value.fraction / 100;
+  int64_t ticks = 0;  // years beyond 29,000 are for no database
+  if (__builtin_mul_overflow(seconds, kTicksPerSecond, &ticks)) return std::nullopt;
+  if (__builtin_add_overflow(ticks, int64_t{value.fraction / 100}, &ticks)) return std::nullopt;
+  return ticks;
 }
 
 std::optional<int64_t> nanos_of(const SQL_TIMESTAMP_STRUCT& value) {
@@ -254,7 +261,9 @@ std::optional<int64_t> ticks_of(const ServerTimestampOffset& value) {
                                                    value.minute, value.second, value.fraction});
   if (!local) return std::nullopt;
   const int64_t offset = int64_t{value.timezone_hour} * 60 + value.timezone_minute;
-  return *local - offset * 60 * kTicksPerSecond;
+  int64_t utc = 0;
+  if (__builtin_sub_overflow(*local, offset * 60 * kTicksPerSecond, &utc)) return std::nullopt;
+  return utc;
 }
 
 SQL_DATE_STRUCT date_of(int64_t days) {

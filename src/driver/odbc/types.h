@@ -50,7 +50,7 @@ enum class Kind : uint8_t {
   kUInt64,
   kFloat,
   kDouble,
-  kDecimal,  // 128 or 256 bits, or text beyond 76 digits
+  kDecimal,  // of 128 or 256 bits
   kText,
   kBinary,
   kGuid,

@@ -117,7 +117,7 @@ class Engine:
                 self._statement(statement, parameters, answer)
         except SqlError as failed:
             answer.error(failed.number, str(failed))
-            if failed.number == 1205:
+            if failed.number == 1205 and self.count:
                 self._end(EnvChangeType.ROLLBACK_TRAN, "rollback", answer)
         except (apsw.BindingsError, KeyError) as failed:
             answer.error(137, f"Must declare the scalar variable: {failed}.")
