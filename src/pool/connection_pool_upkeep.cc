@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kUpkeepInterval = std::chrono::milliseconds(500);
 constexpr Duration kSuspensionLimit = std::chrono::seconds(10);
+constexpr Duration kCancelAgain = std::chrono::milliseconds(100);
 constexpr Duration kCancelGrace = std::chrono::seconds(5);
 
 // CLOCK_MONOTONIC stands still while the machine is suspended, CLOCK_BOOTTIME does not.
@@ -135,8 +136,12 @@ Status ConnectionPool::drain(Deadline deadline) {
   };
   close();
   if (empty_by(deadline)) return Status::OK();
-  cancel_running();
-  if (empty_by(Deadline::in(kCancelGrace))) return Status::OK();
+  // Again and again: a statement whose caller had its connection but had not sent it yet is missed
+  // by the first cancel.
+  for (const Deadline grace = Deadline::in(kCancelGrace); !grace.passed();) {
+    cancel_running();
+    if (empty_by(grace.sooner(Deadline::in(kCancelAgain)))) return Status::OK();
+  }
   return make_error(ErrorKind::kPoolTimeout,
                     "pool '" + config_.id + "': " + std::to_string(status().total) +
                         " connections were still held when draining ended; they close on return");

@@ -205,6 +205,10 @@ class FakeConnection final : public Connection {
  private:
   Status run(const CallContext& context, std::string_view sql) {
     if (sql != "hang") return Status::OK();
+    {
+      const Lock lock(mutex_);
+      cancelled_ = false;  // a cancel hits nothing but what runs
+    }
     const InterruptGuard guard(context, [this] { cancel(); });
     Lock lock(mutex_);
     while (!cancelled_) wake_.wait(lock);

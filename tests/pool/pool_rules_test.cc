@@ -316,6 +316,17 @@ TEST(Drain, cancels_what_still_runs_at_the_deadline_and_closes_it) {
   EXPECT_EQ(f.server->open, 0);
 }
 
+TEST(Drain, cancels_a_statement_too_that_began_after_the_first_cancel) {
+  const Fixture f;
+  auto lease = f.pool->checkout();
+  auto drained = std::async(std::launch::async, [&] { return f.pool->drain(Deadline::in({})); });
+  while (f.server->cancels == 0) std::this_thread::yield();
+  EXPECT_FALSE((*lease)->execute({}, "hang", {}).ok());
+  lease->give_back();
+  EXPECT_TRUE(drained.get().ok());
+  EXPECT_EQ(f.server->open, 0);
+}
+
 TEST(Status, counts_every_connection_once_and_all_within_the_limit) {
   const Fixture f(connections(3));
   auto one = f.pool->checkout();
