@@ -20,8 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLEAN = ROOT / "build" / "clang-tidy"
 TOOL = "clang-tidy-19"
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-# g++'s own warnings are no concern of clang's.
-EXTRA = ["--extra-arg=-Wno-unknown-warning-option", "--quiet"]
+# The compilers' own warnings are the builds' concern.
+EXTRA = ["--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-error", "--quiet"]
 
 
 @functools.cache

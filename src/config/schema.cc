@@ -38,7 +38,7 @@ auto integer(Options PoolConfig::* part, int Options::* field) {
 }
 
 const std::vector<PoolKey>& pool_rows() {
-  static const auto kPool = &PoolConfig::pool;
+  static constexpr auto kPool = &PoolConfig::pool;
   static const std::vector<PoolKey> rows = {
       {"max_connections", from(1), "Most connections, closing ones counted too.",
        integer(kPool, &PoolOptions::max_connections), "max_connections"},
@@ -86,7 +86,7 @@ const std::vector<PoolKey>& pool_rows() {
 }
 
 const std::vector<PoolKey>& health_rows() {
-  static const auto kHealth = &PoolConfig::health;
+  static constexpr auto kHealth = &PoolConfig::health;
   static const std::vector<PoolKey> rows = {
       {"interval", kDuration, "Time between checks, ± 20 %; 0: no checks.",
        duration(kHealth, &HealthOptions::interval), "health_check_interval"},

@@ -192,7 +192,7 @@ Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Cha
 }
 
 Result<Json> PoolCoordinator::remove(std::string_view node_id, const Change& change) {
-  const Json answer = Json{{"node_id", node_id}, {"removed", true}};
+  Json answer = Json{{"node_id", node_id}, {"removed", true}};
   {
     const Lock changes(changes_);
     const CallContext context = store_context();

@@ -101,6 +101,7 @@ std::vector<fs::path> site_packages() {
     folders.push_back(fs::absolute(self.dli_fname, ignored).parent_path().parent_path());
   }
   for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here sets variables
     const char* prefix = std::getenv(variable);
     if (prefix == nullptr || *prefix == '\0') continue;
     for (const auto& entry : fs::directory_iterator(fs::path(prefix) / "lib", ignored)) {
@@ -158,6 +159,7 @@ std::optional<std::string> find_freetds(const std::vector<std::string>& names) {
 Result<FoundDriver> find_odbc_driver(std::string_view wanted) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> names, installed());
   if (wanted.empty()) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here sets variables
     const char* variable = std::getenv("CENOTE_MSSQL_DRIVER");
     if (variable != nullptr) wanted = variable;
   }

@@ -80,7 +80,7 @@ Status Session::log_in(int64_t seconds) {
                            static_cast<SQLSMALLINT>(options_.connection_string.size()), nullptr, 0,
                            nullptr, SQL_DRIVER_NOPROMPT);
   if (SQL_SUCCEEDED(result)) return Status::OK();
-  const Status failed = error(call, SQL_HANDLE_DBC, connection_, Sent::kNo);
+  Status failed = error(call, SQL_HANDLE_DBC, connection_, Sent::kNo);
   if (error_kind(failed) != ErrorKind::kQueryTimeout) return failed;
   ErrorDetail detail = *error_detail(failed);
   detail.kind = ErrorKind::kConnection;

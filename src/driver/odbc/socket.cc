@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <system_error>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -94,7 +95,7 @@ Status probe_tcp(const CallContext& context, const std::string& host, uint16_t p
     return refused("the connect to " + where + " was cancelled", ErrorKind::kCancelled);
   }
   if (error < 0) return refused(where + " did not answer before the deadline");
-  return refused(where + " refused the connection (" + std::strerror(error) +
+  return refused(where + " refused the connection (" + std::generic_category().message(error) +
                  "): is the server running, and is the port right?");
 }
 
@@ -102,6 +103,7 @@ std::vector<SocketCount> tcp_sockets() {
   std::vector<SocketCount> found;
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), ::closedir);
   if (!folder) return found;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc locks each directory stream
   while (const dirent* entry = ::readdir(folder.get())) {
     int fd = -1;
     const char* end = entry->d_name + std::strlen(entry->d_name);
