@@ -132,7 +132,7 @@ Trace ServerDialect::trace(std::string_view sql) const {
 Status ServerDialect::reset(odbc::Session& session, const CallContext& context, Trace trace) const {
   // Neither driver's reset brings back the database or the isolation level on all servers.
   std::string sql = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION";
-  if (!session.options().database.empty()) sql += "; USE " + bracketed(session.options().database);
+  sql += "; USE " + bracketed(session.database());
   sql += "; SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
   if (session.abilities().reset_attribute && trace != Trace::kNone) {
     if (session.set_attribute(kResetConnection, kResetYes)) return session.run(context, sql);

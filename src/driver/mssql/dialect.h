@@ -17,7 +17,7 @@ class ServerDialect final : public odbc::Dialect {
   ErrorKind kind(const odbc::Diagnostic& record) const override;
   std::string sqlstate(const odbc::Diagnostic& record) const override;
 
-  std::string_view hello_sql() const override { return "SELECT @@SPID"; }
+  std::string_view hello_sql() const override { return "SELECT @@SPID, DB_NAME()"; }
   bool hello_names_session() const override { return true; }
 
   // By SQL, not by SQL_ATTR_AUTOCOMMIT: implicit transactions begin with the first statement only,

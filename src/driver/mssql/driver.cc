@@ -129,9 +129,8 @@ class MssqlDriver final : public Driver {
                         "Microsoft's ODBC driver (pip install mssql-python-odbc)");
     }
     odbc::Target target;
-    target.database = settings.get("database");
     const std::string host = settings.get("host");
-    target.endpoint = host + ":" + std::to_string(port) + "/" + target.database;
+    target.endpoint = host + ":" + std::to_string(port) + "/" + settings.get("database");
     if (host.find('\\') == std::string::npos) {  // a named instance has a port that changes
       target.host = host;
       target.port = static_cast<uint16_t>(port);

@@ -40,7 +40,6 @@ class OdbcDatabase final : public Database {
     SessionOptions session_options;
     session_options.connection_string = to_wide(text);
     session_options.bound_limit = target_.bound_limit;
-    session_options.database = target_.database;
     auto session = std::make_unique<Session>(*odbc, dialect_, std::move(session_options));
     ARROW_RETURN_NOT_OK(session->open(context));
     return session;

@@ -55,7 +55,6 @@ struct Target {
   std::string endpoint;
   std::string host;  // probed by TCP before the login; empty: not
   uint16_t port = 0;
-  std::string database;
   int64_t bound_limit = 8000;
   std::function<Result<std::string>(const std::optional<Credentials>&)> connection_string;
 };

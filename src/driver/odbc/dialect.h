@@ -47,7 +47,7 @@ class Dialect {
   virtual ErrorKind kind(const Diagnostic& record) const;
   virtual std::string sqlstate(const Diagnostic& record) const { return record.sqlstate; }
 
-  // A statement with one value that names the session, or any that is cheap.
+  // A statement that gives the session's name and the database's, or any that is cheap.
   virtual std::string_view hello_sql() const { return "SELECT 1"; }
   virtual bool hello_names_session() const { return false; }
   virtual std::string_view validate_sql() const { return "SELECT 1"; }

@@ -77,7 +77,6 @@ class OdbcDriver final : public Driver {
     target.host = settings.get("host");
     ARROW_ASSIGN_OR_RAISE(const int64_t port, settings.integer("port", 0, 65535));
     target.port = static_cast<uint16_t>(port);
-    target.database = settings.get("database");
     ARROW_ASSIGN_OR_RAISE(target.bound_limit, settings.integer("bound_limit", 0, 1 << 20));
     target.connection_string = [settings = std::move(settings)](const auto& credentials) {
       return connection_string(settings, credentials);

@@ -107,9 +107,11 @@ Status Session::greet(const CallContext& context) {
     const auto reader = query(context, sql, Params(), BatchLimits());
     if (!reader.ok()) return reader.status();
     ARROW_ASSIGN_OR_RAISE(const auto table, (*reader)->ToTable());
-    if (dialect_.hello_names_session() && table->num_columns() == 1 && table->num_rows() == 1) {
+    if (dialect_.hello_names_session() && table->num_columns() == 2 && table->num_rows() == 1) {
       ARROW_ASSIGN_OR_RAISE(const auto id, table->column(0)->GetScalar(0));
+      ARROW_ASSIGN_OR_RAISE(const auto database, table->column(1)->GetScalar(0));
       session_id_ = id->ToString();
+      database_ = database->ToString();
     }
     gate_.breaker().find(before, sql.size(), 2 * sql.size() + 400);
     if (before.empty()) break;
@@ -196,6 +198,16 @@ Status Session::ready(const CallContext& context) {
   }
   if (context.stop.stop_requested() || context.deadline.passed()) return too_late(context);
   return Status::OK();
+}
+
+Status Session::check_statement(std::string_view sql) const {
+  if (transaction_gone_) {
+    return make_error(ErrorKind::kOperational,
+                      "the database has rolled this transaction back after an error: roll back and "
+                      "begin a new one");
+  }
+  if (!is_empty(sql, dialect_.lexer())) return Status::OK();
+  return make_error(ErrorKind::kProgramming, "there is no statement to run");
 }
 
 Status Session::send(Call& call, const Statement& statement, std::string_view sql,
@@ -289,8 +301,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
                                                                  const Params& params,
                                                                  const BatchLimits& limits) {
   ARROW_RETURN_NOT_OK(ready(context));
-  if (transaction_gone_ || is_empty(sql, dialect_.lexer()))
-    return execute(context, sql, params).status();
+  ARROW_RETURN_NOT_OK(check_statement(sql));
   auto call = std::make_unique<Call>(gate_, context);
   ARROW_ASSIGN_OR_RAISE(Statement statement, allocate());
   trace_ = std::max(trace_, dialect_.trace(sql));
@@ -308,14 +319,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
 Result<int64_t> Session::execute(const CallContext& context, std::string_view sql,
                                  const Params& params) {
   ARROW_RETURN_NOT_OK(ready(context));
-  if (transaction_gone_) {
-    return make_error(ErrorKind::kOperational,
-                      "the database has rolled this transaction back after an error: roll back and "
-                      "begin a new one");
-  }
-  if (is_empty(sql, dialect_.lexer())) {
-    return make_error(ErrorKind::kProgramming, "there is no statement to run");
-  }
+  ARROW_RETURN_NOT_OK(check_statement(sql));
   std::optional<Call> call(std::in_place, gate_, context);
   ARROW_ASSIGN_OR_RAISE(Statement statement, allocate());
   trace_ = std::max(trace_, dialect_.trace(sql));

@@ -42,7 +42,6 @@ class Statement {
 struct SessionOptions {
   WideString connection_string;
   int64_t bound_limit = 8000;
-  std::string database;  // for messages and for reset
 };
 
 class Session final : public Connection {
@@ -85,6 +84,8 @@ class Session final : public Connection {
   const Abilities& abilities() const { return abilities_; }
   const SessionOptions& options() const { return options_; }
   const std::string& server_version() const { return server_version_; }
+  // That the session began in; empty where the dialect does not ask for it.
+  const std::string& database() const { return database_; }
   bool read_only() const { return read_only_; }
   Gate& gate() { return gate_; }
   // Runs a statement of ours and throws its rows away; no trace is kept.
@@ -106,6 +107,7 @@ class Session final : public Connection {
 
  private:
   Status ready(const CallContext& context);
+  Status check_statement(std::string_view sql) const;
   Status send(Call& call, const Statement& statement, std::string_view sql, const Params& params);
   Status log_in(int64_t seconds);
   Status greet(const CallContext& context);
@@ -120,6 +122,7 @@ class Session final : public Connection {
   Abilities abilities_;
   std::string server_version_;
   std::string session_id_;
+  std::string database_;
   bool read_only_ = false;
   bool connected_ = false;
   bool lost_ = false;

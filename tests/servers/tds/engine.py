@@ -230,6 +230,7 @@ class Engine:
         text = outside_strings(r"sys\.fn_hadr_is_primary_replica\(\w+\(\)\)", self.server.is_primary, text)
         text = outside_strings(r"databasepropertyex\(db_name\(\),\s*$", "(", text)
         text = outside_strings(r"serverproperty\($", "(", text)
+        text = outside_strings(r"db_name\(\)", "'master'", text)
         text = text.replace("('Updateability')", f"('{self.server.updateability}')")
         text = text.replace("('ProductVersion')", "('16.0.1000.6')")
         if word == "create":
