@@ -15,6 +15,7 @@ namespace {
 
 int serve(const std::string& file) {
   // gRPC's own log repeats what its errors say; who wants it sets the variable.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   node::Node::block_signals();
   Result<DeploymentConfig> config = load_config(file);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
 
 #include "coordinator/pool_coordinator.h"
 
@@ -60,8 +61,9 @@ std::string PoolCoordinator::prometheus() const {
                      {},
                      {}});
   for (cluster::MetricSample& sample : metrics_.total()) samples.push_back(std::move(sample));
-  std::stable_sort(samples.begin(), samples.end(),
-                   [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(samples.begin(), samples.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.name, a.labels) < std::tie(b.name, b.labels);
+  });
   return prometheus_text(samples,
                          {{"cenote_nodes", "Nodes by state."},
                           {"cenote_registry_preserving", "1 while self-preservation holds."}});

@@ -298,7 +298,7 @@ Answerer answerer(std::shared_ptr<arrow::Schema> (*schema)()) {
 }
 
 Result<Answerer> find_answerer(const flight::Any& command) {
-  static const std::array kAll = {
+  static const std::array answerers = {
       answerer<flight::CommandGetSqlInfo>(&sql_info_schema),
       answerer<flight::CommandGetXdbcTypeInfo>(&xdbc_schema),
       answerer<flight::CommandGetCatalogs>(&catalogs_schema),
@@ -310,7 +310,7 @@ Result<Answerer> find_answerer(const flight::Any& command) {
       answerer<flight::CommandGetImportedKeys>(&foreign_keys_schema),
       answerer<flight::CommandGetCrossReference>(&foreign_keys_schema),
   };
-  for (const Answerer& each : kAll) {
+  for (const Answerer& each : answerers) {
     if (each.name == command.name()) return each;
   }
   return make_error(ErrorKind::kNotSupported,

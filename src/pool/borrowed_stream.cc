@@ -29,7 +29,7 @@ Status BorrowedStream::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
   const Status status = rows_->ReadNext(batch);
   if (status.ok() && *batch != nullptr) {
     count_ += (*batch)->num_rows();
-    return status;
+    return Status::OK();
   }
   rows_.reset();
   after_end_ = parts_.finish(status, begin_, count_);

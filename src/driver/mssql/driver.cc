@@ -47,7 +47,7 @@ std::string encryption(const Settings& settings) {
   const std::string mode = settings.get("ssl_mode");
   if (!mode.empty()) return mode == "disable" || mode == "allow" || mode == "prefer" ? "no" : "yes";
   const std::string encrypt = settings.get("encrypt");
-  if (encrypt == "strict") return encrypt;
+  if (encrypt == "strict") return "strict";
   return encrypt == "no" || encrypt == "false" || encrypt == "optional" ? "no" : "yes";
 }
 
