@@ -110,7 +110,7 @@ TEST_F(KilledServer, a_server_restarted_between_queries_costs_at_most_each_idle_
   const auto pool = open_pool(config());
   {
     std::vector<Lease> all;
-    for (int i = 0; i < 3; ++i) all.push_back(std::move(*pool->checkout()));
+    for (int i = 0; i < 3; ++i) all.push_back(pool->checkout().ValueOrDie());
   }
   EXPECT_EQ(pool->get_status().idle, 3);
   server_->restart();

@@ -279,7 +279,7 @@ TEST_F(RemotePoolTest, passwords_and_rights_hold_for_our_own_client_too) {
   node_.reset();
   guarded.server.users = {{"ada", "her secret", UserRole::kWriter, {}},
                           {"rhea", "other secret", UserRole::kReader, {}}};
-  node_ = std::move(*Node::start(std::move(guarded)));
+  node_ = Node::start(std::move(guarded)).ValueOrDie();
   const Status stranger = connect()->execute_query("select 1").status();
   EXPECT_EQ(error_kind(stranger), ErrorKind::kAuthentication) << stranger;
   EXPECT_EQ(error_detail(stranger)->sent, Sent::kNo);
