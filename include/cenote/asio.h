@@ -47,7 +47,10 @@ class AsioOperation {
 
   static Completion<T> completion(std::shared_ptr<AsioOperation> self) {
     return [self = std::move(self)](Result<T> result) {
-      auto executor = self->work_.get_executor();
+      // Held until dispatch() is over: once the handler has run, its context may end and be
+      // destroyed.
+      const auto work = self->work_;
+      auto executor = work.get_executor();
       // Shared, because a Result of a move-only type cannot be captured by a copyable function.
       boost::asio::dispatch(executor,
                             [self, result = std::make_shared<Result<T>>(std::move(result))] {

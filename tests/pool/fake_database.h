@@ -59,6 +59,7 @@ struct FakeServer {
   std::atomic<int> resets{0};
   std::atomic<int> rollbacks{0};
   std::atomic<int> cancels{0};
+  std::atomic<int> hung{0};  // statements that have begun to hang
   std::atomic<int> left_to_parent{0};
   std::atomic<bool> refuse{false};
   std::atomic<bool> refuse_password{false};
@@ -208,6 +209,7 @@ class FakeConnection final : public Connection {
     {
       const Lock lock(mutex_);
       cancelled_ = false;  // a cancel hits nothing but what runs
+      ++server_->hung;
     }
     const InterruptGuard guard(context, [this] { cancel(); });
     Lock lock(mutex_);

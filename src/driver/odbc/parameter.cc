@@ -192,11 +192,11 @@ int64_t integer_of(const arrow::Array& values, int64_t row) {
     case arrow::Type::INT32:
     case arrow::Type::DATE32:
     case arrow::Type::TIME32:
-      return static_cast<const arrow::NumericArray<arrow::Int32Type>&>(values).raw_values()[row];
+      return values.data()->GetValues<int32_t>(1)[row];
     case arrow::Type::UINT32:
       return value_of<arrow::UInt32Array>(values, row);
     default:  // int64, date64, time64, timestamp: all of 64 bits
-      return static_cast<const arrow::NumericArray<arrow::Int64Type>&>(values).raw_values()[row];
+      return values.data()->GetValues<int64_t>(1)[row];
   }
 }
 
