@@ -8,13 +8,14 @@ import os
 import pathlib
 import sqlite3
 import subprocess
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAM = ROOT / "build" / "release" / "tests" / "node_for_tests"
+COMMAND = [str(ROOT / "build" / "bin" / "cenote"), "node", "-c"]
 
 
 @dataclass
@@ -36,7 +37,7 @@ def running(folder: pathlib.Path, config: dict) -> Iterator[Node]:
     path = folder / "node.yaml"
     path.write_text(json.dumps(config))
     with (folder / "node.log").open("a") as log:
-        process = subprocess.Popen([str(PROGRAM), str(path)], stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([*COMMAND, str(path)], stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         uri = process.stdout.readline().strip()
@@ -79,21 +80,17 @@ def config_of(folder: pathlib.Path, **server: object) -> dict:
         }
     ]
     if url := os.environ.get("CENOTE_TEST_POSTGRESQL"):
-        rest = url.split("://")[1]
-        login, place = rest.split("@")
-        user, password = login.split(":")
-        host, database = place.split("/")
-        name, port = host.split(":")
+        place = urllib.parse.urlsplit(url)
         pools.append(
             {
                 "id": "pg",
                 "type": "postgresql",
                 "config": {
-                    "host": name,
-                    "port": int(port),
-                    "database": database,
-                    "username": user,
-                    "password": password,
+                    "host": place.hostname,
+                    "port": place.port,
+                    "database": place.path.lstrip("/"),
+                    "username": place.username,
+                    "password": place.password,
                 },
                 "pool": {"max_connections": 4, "acquire_timeout": "10s"},
             }

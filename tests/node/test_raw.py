@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.flight as flight
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
-from conftest import PROGRAM, USERS, Node, config_of, running
+from conftest import COMMAND, USERS, Node, config_of, running
 
 SQL = "arrow.flight.protocol.sql."
 
@@ -207,7 +207,7 @@ def test_a_node_that_others_can_reach_starts_only_with_tls_and_users(folder: pat
     ):
         path = folder / "unsafe.yaml"
         path.write_text(json.dumps(config_of(folder, **server)))
-        done = subprocess.run([PROGRAM, path], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*COMMAND, str(path)], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 3
         assert missing in done.stderr
     with running(folder, config_of(folder, flight={"listen": "0.0.0.0:0", "tls": tls}, users=USERS)):
