@@ -147,7 +147,13 @@ def test_ctrl_c_cancels_on_the_server(program: str, postgresql: str) -> None:
             return row[0]
 
         with subprocess.Popen(
-            [program, "query", "--url", f"{postgresql}?application_name={name}", "select pg_sleep(300)"]
+            [
+                program,
+                "query",
+                "--url",
+                f"{postgresql}{'&' if '?' in postgresql else '?'}application_name={name}",
+                "select pg_sleep(300)",
+            ]
         ) as child:
             while count() == 0:
                 assert child.poll() is None

@@ -41,10 +41,13 @@ struct Database {
 int64_t seconds_of(sqlite3* raw, std::string_view text, bool time_only) {
   sqlite3_stmt* statement = nullptr;
   sqlite3_prepare_v2(raw, "select unixepoch(?)", -1, &statement, nullptr);
-  const std::string whole = (time_only ? "1970-01-01 " : "") + std::string(text);
+  // Without the fraction: SQLite rounds to milliseconds, and the year 9999 has none to round up to.
+  const std::string whole =
+      (time_only ? "1970-01-01 " : "") + std::string(text.substr(0, text.find('.')));
   sqlite3_bind_text(statement, 1, whole.data(), static_cast<int>(whole.size()), SQLITE_STATIC);
   check(sqlite3_step(statement) == SQLITE_ROW, "unixepoch()");
-  check(sqlite3_column_type(statement, 0) == SQLITE_INTEGER, "SQLite reads the moment too");
+  check(sqlite3_column_type(statement, 0) == SQLITE_INTEGER,
+        "SQLite reads the moment too: " + std::string(text));
   const int64_t seconds = sqlite3_column_int64(statement, 0);
   sqlite3_finalize(statement);
   return seconds;

@@ -15,7 +15,7 @@ import pandas
 import pyarrow
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
-from conftest import Node, config_of, running
+from nodes import Node, config_of, running
 
 ENDLESS = (
     "with recursive series(i) as (select 1 union all select i + 1 from series where i < 100000000000) "

@@ -10,7 +10,7 @@ import subprocess
 import adbc_driver_flightsql.dbapi as flightsql
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
-from conftest import ROOT, Node, config_of, make_shop, running
+from nodes import ROOT, Node, config_of, make_shop, running
 
 ARTIFACT = "org.apache.arrow:flight-sql-jdbc-driver:18.3.0"
 CHECKS = [

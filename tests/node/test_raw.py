@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.flight as flight
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
-from conftest import COMMAND, USERS, Node, config_of, running
+from nodes import COMMAND, USERS, Node, config_of, running
 
 SQL = "arrow.flight.protocol.sql."
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import cenote
 import pytest
-from conftest import server
+from real_servers import server
 
 
 def keys(**others: Any) -> dict[str, Any]:
