@@ -169,7 +169,7 @@ def run(code: str, url: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "error", "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(code), url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 

@@ -131,7 +131,7 @@ def test_the_child_ends_without_touching_the_parents_sessions(url: str) -> None:
         assert pool.query("select 3").rows() == [(3,)]
         """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(code), url], capture_output=True, text=True, timeout=110, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
