@@ -17,6 +17,18 @@
 
 namespace cenote::postgresql {
 
+// One allocation that the buffers of a small batch share: of a point query each buffer would
+// otherwise cost more than its values.
+class Arena {
+ public:
+  // A buffer with a copy of `bytes`, or null where it does not fit.
+  std::shared_ptr<arrow::Buffer> place(const uint8_t* data, int64_t bytes);
+
+ private:
+  std::shared_ptr<arrow::Buffer> buffer_;
+  int64_t used_ = 0;
+};
+
 // A buffer under construction.
 class Memory {
  public:
@@ -24,8 +36,8 @@ class Memory {
   int64_t capacity() const { return capacity_; }
   // Makes room for `bytes` in all; false where there is no memory.
   bool reserve(int64_t bytes);
-  // Hands out the first `bytes`, and starts empty.
-  std::shared_ptr<arrow::Buffer> take(int64_t bytes);
+  // Hands out the first `bytes`, and starts anew.
+  std::shared_ptr<arrow::Buffer> take(int64_t bytes, Arena& arena);
 
  private:
   std::shared_ptr<arrow::ResizableBuffer> buffer_;
@@ -45,8 +57,9 @@ class Column {
 
   virtual const char* append(const uint8_t* bytes, size_t size) = 0;
   virtual const char* append_null() = 0;
-  // What was appended, as an array; the column is empty again and keeps its size in mind.
-  virtual std::shared_ptr<arrow::Array> finish() = 0;
+  // What was appended, as an array; the column is empty again and keeps its size in mind. Null
+  // where there is no memory.
+  virtual std::shared_ptr<arrow::Array> finish(Arena& arena) = 0;
 
   int64_t rows() const { return rows_; }
 
@@ -57,8 +70,10 @@ class Column {
   bool grow(Memory& memory, int64_t width, int64_t extra = 0);
   // Notes a null for the row that follows; false where there is no memory.
   bool mark_null();
-  // The array over `buffers`, whose first is the validity that this fills in.
-  std::shared_ptr<arrow::ArrayData> wrap(std::vector<std::shared_ptr<arrow::Buffer>> buffers);
+  // The array over `buffers`, whose first is the validity that this fills in; null where there is
+  // no memory.
+  std::shared_ptr<arrow::ArrayData> wrap(std::vector<std::shared_ptr<arrow::Buffer>> buffers,
+                                         Arena& arena);
 
   const std::shared_ptr<arrow::DataType> type_;
   int64_t rows_ = 0;

@@ -73,7 +73,8 @@ Result<std::shared_ptr<arrow::Array>> convert(const arrow::Array& raw, const Col
             : column->append(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     if (wrong != nullptr) return make_error(ErrorKind::kData, std::string("a numeric ") + wrong);
   }
-  auto array = column->finish();
+  Arena arena;
+  auto array = column->finish(arena);
   if (!array) return Status::OutOfMemory("no memory for a column");
   return array;
 }
@@ -174,8 +175,9 @@ Status RowDecoder::append_copy(const uint8_t* bytes, size_t size) {
 Result<std::shared_ptr<arrow::RecordBatch>> RowDecoder::finish() {
   arrow::ArrayVector arrays;
   arrays.reserve(columns_.size());
+  Arena arena;
   for (const auto& column : columns_) {
-    arrays.push_back(column->finish());
+    arrays.push_back(column->finish(arena));
     if (!arrays.back()) return Status::OutOfMemory("no memory for a batch of the result");
   }
   auto batch = arrow::RecordBatch::Make(shape_->schema, rows_, std::move(arrays));
