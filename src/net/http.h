@@ -2,23 +2,64 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cenote/deadline.h"
 
 namespace cenote {
 
 struct HttpRequest {
   std::string method;
-  std::string path;   // as it was sent, without the query
-  std::string query;  // behind the '?'; or empty
+  std::string path;                                          // as it was sent, without the query
+  std::string query;                                         // behind the '?'; or empty
+  std::map<std::string, std::string> params;                 // of the route's {names}, decoded
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+  std::string peer;  // the client's address
+
+  // The first of that name (in lower case); empty if there is none.
+  std::string_view header(std::string_view name) const;
+  // A decoded value of the query; none if the key is absent or badly encoded.
+  std::optional<std::string> query_value(std::string_view key) const;
+};
+
+// Percent-decoding; none for a bad escape, or a decoded '/' or zero byte, which no name of ours
+// has.
+std::optional<std::string> url_decode(std::string_view text);
+
+struct HttpResponse;
+
+// An answer that is not there yet. `again` is asked when the server is woken, and a last time
+// (`last`) at the deadline; it must then answer.
+struct HttpWait {
+  Deadline until;
+  std::function<std::optional<HttpResponse>(bool last)> again;
+};
+
+// An answer without end: `next` appends what there is to send when the server is woken, and is
+// asked with `due` every `interval`. False ends it.
+struct HttpFeed {
+  Duration interval = std::chrono::seconds(5);
+  std::function<bool(bool due, std::string* bytes)> next;
 };
 
 struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
+  std::string body{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::shared_ptr<HttpWait> wait{};  // instead of all the above
+  std::shared_ptr<HttpFeed> feed{};  // instead of the body
 };
 
-// Called on the server's thread: must not block, must not throw.
+// Must not throw. Called on the server's thread, where it must not block; a route that says so is
+// called on a worker.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
 }  // namespace cenote

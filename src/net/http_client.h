@@ -33,9 +33,9 @@ struct TlsClientOptions {
 };
 
 struct HttpClientOptions {
-  std::string url;    // "http://host:port" or "https://host:port", nothing behind
-  std::string token;  // sent as `Authorization: Bearer …`; never logged
-  TlsClientOptions tls;
+  std::string url{};    // "http://host:port" or "https://host:port", nothing behind
+  std::string token{};  // sent as `Authorization: Bearer …`; never logged
+  TlsClientOptions tls{};
   size_t max_body = size_t{64} << 20;
 };
 

@@ -119,12 +119,18 @@ Refusal check_framing(const Framing& framing) {
     if (framing.encodings > 1 || !same(framing.encoding, "chunked")) {
       return bad("Transfer-Encoding must be chunked alone");
     }
-    return HttpRefusal{413, "no body is taken here"};
+    return HttpRefusal{411, "send the body with a Content-Length"};
   }
-  if (framing.length.find_first_not_of('0') != std::string_view::npos) {
-    return HttpRefusal{413, "no body is taken here"};
-  }
+  constexpr size_t kMostDigits = 18;  // far beyond every limit, and safe to read
+  const size_t first = std::min(framing.length.find_first_not_of('0'), framing.length.size());
+  if (framing.length.size() - first > kMostDigits) return HttpRefusal{413, "the body is too large"};
   return {};
+}
+
+uint64_t number(std::string_view digits) {
+  uint64_t value = 0;
+  for (const char c : digits) value = value * 10 + static_cast<uint64_t>(c - '0');
+  return value;
 }
 
 }  // namespace
@@ -141,7 +147,7 @@ Refusal refusal_of_part(std::string_view bytes) {
   return {};
 }
 
-Refusal refusal_of_head(std::string_view head) {
+Refusal refusal_of_head(std::string_view head, uint64_t* body_length) {
   if (const Refusal part = refusal_of_part(head)) return part;
   if (!head.ends_with("\r\n\r\n")) return bad("the head has no end");
   head.remove_suffix(2);
@@ -156,7 +162,10 @@ Refusal refusal_of_head(std::string_view head) {
         first ? check_request_line(line, &framing) : check_field(line, &framing);
     if (refusal) return refusal;
   }
-  return check_framing(framing);
+  if (const Refusal refusal = check_framing(framing)) return refusal;
+  const size_t first = std::min(framing.length.find_first_not_of('0'), framing.length.size());
+  *body_length = number(framing.length.substr(first));
+  return {};
 }
 
 }  // namespace cenote

@@ -3,6 +3,7 @@
 // refuse is refused. Pure: bytes in, a verdict out.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -21,7 +22,7 @@ std::optional<HttpRefusal> refusal_of_part(std::string_view bytes);
 // are: line ends other than CR LF; a target that is not a path; versions other than 1.1 and 1.0;
 // control characters; folded fields; a space before the colon; no Host or two; Content-Length that
 // is repeated, a list or no number; Transfer-Encoding beside Content-Length, in 1.0, or other than
-// "chunked"; and, since no route takes one, any body.
-std::optional<HttpRefusal> refusal_of_head(std::string_view head);
+// "chunked", and then too: a body needs its length beforehand. `body_length`: of a good head.
+std::optional<HttpRefusal> refusal_of_head(std::string_view head, uint64_t* body_length);
 
 }  // namespace cenote

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstdio>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -19,10 +22,14 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -46,35 +53,61 @@ Answer make_answer(int status, std::string_view content_type, std::string body) 
   answer.result(static_cast<unsigned>(status));
   answer.set(http::field::content_type, {content_type.data(), content_type.size()});
   answer.set("X-Content-Type-Options", "nosniff");
+  // RFC 9110 §15.3.5, §15.4.5: these have no body.
+  if (status == 204 || status == 304) return answer;
   answer.body() = std::move(body);
   answer.prepare_payload();
   return answer;
 }
 
-Answer make_refusal(const HttpRefusal& refusal) {
-  return make_answer(refusal.status, "text/plain; charset=utf-8",
-                     std::string(refusal.reason) + "\n");
-}
-
 struct Head {
-  http::request<http::empty_body> request;
+  HttpRequest request;
+  int version = 11;
+  bool keep_alive = false;
+  uint64_t body_length = 0;
   std::optional<HttpRefusal> refusal;
 };
 
 // Of a head that is whole.
 Head parse_head(std::string_view text) {
   Head head;
-  head.refusal = refusal_of_head(text);
+  head.refusal = refusal_of_head(text, &head.body_length);
   if (head.refusal) return head;
   http::request_parser<http::empty_body> parser;
+  parser.body_limit(std::numeric_limits<uint64_t>::max());  // the route has one
   error_code error;
   parser.put(asio::buffer(text.data(), text.size()), error);
   if (error || !parser.is_header_done()) {
     head.refusal = HttpRefusal{400, "the request cannot be read"};
     return head;
   }
-  head.request = parser.release();
+  const auto& parsed = parser.get();
+  head.version = static_cast<int>(parsed.version());
+  head.keep_alive = parsed.keep_alive();
+  head.request.method = std::string(parsed.method_string());
+  const std::string target(parsed.target());
+  const size_t question = target.find('?');
+  head.request.path = target.substr(0, question);
+  if (question != std::string::npos) head.request.query = target.substr(question + 1);
+  for (const auto& field : parsed) {
+    std::string name(field.name_string());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    head.request.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
   return head;
+}
+
+Answer make_answer(HttpResponse response) {
+  Answer answer = make_answer(response.status, response.content_type, std::move(response.body));
+  for (const auto& [name, value] : response.headers) answer.set(name, value);
+  return answer;
+}
+
+std::string chunk_of(std::string_view bytes) {
+  std::array<char, 20> size{};
+  std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
+  return std::string(size.data()) + std::string(bytes) + "\r\n";
 }
 
 // A program that this process starts must not keep the port.
@@ -113,6 +146,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     const std::string host = bound.address().to_string();
     address_ =
         (bound.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(bound.port());
+    const bool blocks = std::any_of(routes_.begin(), routes_.end(),
+                                    [](const HttpRoute& route) { return route.blocking; });
+    if (blocks) worker_ = std::make_unique<asio::thread_pool>(1);
     asio::co_spawn(context_, accept(shared_from_this()), asio::detached);
     thread_ = std::thread([this] { run(); });
     return Status::OK();
@@ -120,11 +156,18 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
 
   void stop() {
     if (::getpid() != owner_) {
-      thread_.detach();  // a forked child has no such thread
+      thread_.detach();  // a forked child has no such threads
+      (void)worker_.release();
       return;
     }
     asio::post(context_, [this] { close_all(); });
+    // A handler under way on the worker is waited for; it comes back to the server's thread.
     if (thread_.joinable()) thread_.join();
+    if (worker_) worker_->join();
+  }
+
+  void wake() {
+    asio::post(context_, [self = shared_from_this()] { self->wake_all(); });
   }
 
   const std::string& address() const { return address_; }
@@ -146,6 +189,11 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     acceptor_.close(ignored);
     pause_.cancel();
     for (const Stream& stream : streams_) stream->close();
+    wake_all();
+  }
+
+  void wake_all() {
+    for (asio::steady_timer* timer : sleepers_) timer->cancel();
   }
 
   // Static, with the core as an argument: the coroutine's frame then holds what it uses.
@@ -181,6 +229,8 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
 
   static asio::awaitable<void> serve(std::shared_ptr<Core> core, Stream stream) {
     std::string bytes;  // arrived and not yet used
+    error_code ignored;
+    const std::string peer = stream->socket().remote_endpoint(ignored).address().to_string();
     for (bool open = true, first = true; open && !core->stopping_; first = false) {
       const Duration wait = first ? core->options_.head_timeout : core->options_.idle_timeout;
       const bool whole = co_await read_head(core, stream, &bytes, wait);
@@ -193,17 +243,171 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
       } else if (!(head.refusal = refusal_of_part(bytes))) {
         head.refusal = HttpRefusal{431, "the head is too large"};
       }
-      Answer answer = head.refusal ? make_refusal(*head.refusal) : core->answer(head.request);
-      if (!head.refusal) answer.version(head.request.version());
-      open = !head.refusal && head.request.keep_alive();
-      answer.keep_alive(open);
-      const bool head_only = !head.refusal && head.request.method() == http::verb::head;
-      const bool sent = co_await write_answer(core, stream, answer, head_only);
-      open = open && sent;
-      if (sent && !open) co_await linger(stream);
+      head.request.peer = peer;
+      open = co_await respond(core, stream, head, &bytes);
+      if (!open) co_await linger(stream);
     }
     stream->close();
     core->streams_.erase(stream);
+  }
+
+  // Reads the body, asks the handler, writes what it says. Whether another request may follow.
+  static asio::awaitable<bool> respond(std::shared_ptr<Core> core, Stream stream, Head& head,
+                                       std::string* bytes) {
+    HttpMatch match;
+    if (!head.refusal) {
+      match = match_route(core->routes_, head.request.method, head.request.path);
+      if (match.route != nullptr && head.body_length > match.route->max_body) {
+        head.refusal = HttpRefusal{413, "the body is too large"};
+      }
+    }
+    const bool may_go_on = !head.refusal && (match.route != nullptr || head.body_length == 0);
+    HttpResponse response;
+    if (head.refusal) {
+      response = refused(*head.refusal);
+    } else if (match.route == nullptr) {
+      response = unmatched(match);
+    } else {
+      const bool got = co_await read_body(core, stream, head, bytes);
+      if (!got) co_return false;
+      head.request.params = std::move(match.params);
+      response = co_await call(core, *match.route, head.request);
+      while (response.wait != nullptr) {
+        const std::shared_ptr<HttpWait> wait = response.wait;
+        response = co_await wait_for(core, stream, wait);
+      }
+      if (core->stopping_) co_return false;
+      if (response.feed != nullptr) {
+        const bool ended = co_await feed(core, stream, response, head);
+        co_return ended;
+      }
+    }
+    Answer answer = make_answer(std::move(response));
+    answer.version(static_cast<unsigned>(head.version));
+    const bool open = may_go_on && head.keep_alive;
+    answer.keep_alive(open);
+    const bool head_only = head.request.method == "HEAD";
+    const bool sent = co_await write_answer(core, stream, answer, head_only);
+    co_return open&& sent;
+  }
+
+  static HttpResponse refused(const HttpRefusal& refusal) {
+    return {.status = refusal.status, .body = std::string(refusal.reason) + "\n"};
+  }
+
+  static HttpResponse unmatched(const HttpMatch& match) {
+    if (match.allow.empty()) return refused({404, "there is nothing at this path"});
+    HttpResponse response = refused({405, "this path answers other methods"});
+    response.headers.emplace_back("Allow", match.allow);
+    return response;
+  }
+
+  static asio::awaitable<bool> read_body(std::shared_ptr<Core> core, Stream stream, Head& head,
+                                         std::string* bytes) {
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    stream->expires_after(core->options_.body_timeout);
+    if (head.body_length > bytes->size() && head.request.header("expect") == "100-continue") {
+      const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+      auto buffer = asio::buffer(go_on);
+      co_await asio::async_write(*stream, buffer, token);
+    }
+    std::array<char, 16 * 1024> part;
+    while (!error && bytes->size() < head.body_length) {
+      auto buffer = asio::buffer(part);
+      const size_t got = co_await stream->async_read_some(buffer, token);
+      bytes->append(part.data(), got);
+    }
+    if (error) co_return false;
+    head.request.body = bytes->substr(0, head.body_length);
+    bytes->erase(0, head.body_length);
+    co_return true;
+  }
+
+  // A handler that blocks runs on the worker; the server's thread goes on meanwhile.
+  static asio::awaitable<HttpResponse> call(std::shared_ptr<Core> core, const HttpRoute& route,
+                                            const HttpRequest& request) {
+    if (!route.blocking) co_return route.handler(request);
+    auto worker = core->worker_->get_executor();
+    auto own = co_await asio::this_coro::executor;
+    co_await asio::post(worker, asio::use_awaitable);
+    HttpResponse response = route.handler(request);
+    co_await asio::post(own, asio::use_awaitable);
+    co_return response;
+  }
+
+  static asio::awaitable<HttpResponse> wait_for(std::shared_ptr<Core> core, Stream stream,
+                                                std::shared_ptr<HttpWait> wait) {
+    while (!core->stopping_) {
+      const bool last = wait->until.passed();
+      std::optional<HttpResponse> response = wait->again(last);
+      if (response) co_return std::move(*response);
+      if (last) break;
+      co_await sleep(core, stream, wait->until);
+      if (!stream->socket().is_open()) break;
+    }
+    co_return HttpResponse{.status = 503, .body = "the server is stopping\n"};
+  }
+
+  // Until wake(), `until`, or the client left.
+  static asio::awaitable<void> sleep(std::shared_ptr<Core> core, Stream stream, Deadline until) {
+    asio::steady_timer timer(core->context_);
+    timer.expires_at(until.at());
+    core->sleepers_.insert(&timer);
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await timer.async_wait(token);
+    core->sleepers_.erase(&timer);
+    if (has_left(*stream)) stream->close();
+  }
+
+  // A client that closed its side shows as an end of file that can be peeked at.
+  static bool has_left(beast::tcp_stream& stream) {
+    char byte = 0;
+    const auto got = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+  }
+
+  // Sends pieces as they come, as chunks. An answer without end never leaves the connection usable.
+  static asio::awaitable<bool> feed(std::shared_ptr<Core> core, Stream stream,
+                                    HttpResponse& response, const Head& head) {
+    const std::shared_ptr<HttpFeed> source = response.feed;
+    Answer start = make_answer(std::move(response));
+    start.version(static_cast<unsigned>(head.version));
+    start.content_length(boost::none);
+    const bool chunked = head.version == 11;
+    start.chunked(chunked);
+    start.keep_alive(false);
+    start.set(http::field::cache_control, "no-store");
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    http::response_serializer<http::string_body> serializer(start);
+    stream->expires_after(core->options_.write_timeout);
+    co_await http::async_write_header(*stream, serializer, token);
+    TimePoint due = Clock::now();
+    bool more = true;
+    while (!error && more && !core->stopping_) {
+      std::string piece;
+      const bool is_due = Clock::now() >= due;
+      more = source->next(is_due, &piece);
+      if (is_due) due = Clock::now() + source->interval;
+      if (!piece.empty()) {
+        const std::string sent = chunked ? chunk_of(piece) : piece;
+        auto buffer = asio::buffer(sent);
+        stream->expires_after(core->options_.write_timeout);
+        co_await asio::async_write(*stream, buffer, token);
+        continue;  // there may be more already
+      }
+      if (!more) break;
+      co_await sleep(core, stream, Deadline(due));
+      if (!stream->socket().is_open()) co_return false;
+    }
+    if (!error && chunked) {
+      const std::string end = "0\r\n\r\n";
+      auto buffer = asio::buffer(end);
+      co_await asio::async_write(*stream, buffer, token);
+    }
+    co_return false;
   }
 
   // Reads until a head is whole (true), hopeless, too large, too slow, or the client left.
@@ -260,25 +464,6 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     }
   }
 
-  Answer answer(const http::request<http::empty_body>& request) const {
-    HttpRequest asked;
-    asked.method = std::string(request.method_string());
-    const std::string target(request.target());
-    const size_t question = target.find('?');
-    asked.path = target.substr(0, question);
-    if (question != std::string::npos) asked.query = target.substr(question + 1);
-    const auto route = std::find_if(routes_.begin(), routes_.end(),
-                                    [&](const HttpRoute& each) { return each.path == asked.path; });
-    if (route == routes_.end()) return make_refusal({404, "there is nothing at this path"});
-    if (asked.method != "GET") {
-      Answer refused = make_refusal({405, "only GET is answered here"});
-      refused.set(http::field::allow, "GET");
-      return refused;
-    }
-    HttpResponse response = route->handler(asked);
-    return make_answer(response.status, response.content_type, std::move(response.body));
-  }
-
   const HttpServerOptions options_;
   const std::vector<HttpRoute> routes_;
   const pid_t owner_ = ::getpid();
@@ -286,7 +471,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   asio::io_context context_{1};
   tcp::acceptor acceptor_{context_};
   asio::steady_timer pause_{context_};
-  std::set<Stream> streams_;  // of open connections
+  std::set<Stream> streams_;                   // of open connections
+  std::set<asio::steady_timer*> sleepers_;     // of answers that wait
+  std::unique_ptr<asio::thread_pool> worker_;  // of routes that block
   bool stopping_ = false;
   std::thread thread_;
 };
@@ -302,6 +489,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options,
   auto core = std::make_shared<Core>(std::move(options), std::move(routes));
   ARROW_RETURN_NOT_OK(core->listen());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
+}
+
+void HttpServer::wake() {
+  core_->wake();
 }
 
 const std::string& HttpServer::address() const {

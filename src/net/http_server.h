@@ -1,4 +1,5 @@
-// A small, strict HTTP/1.1 server: GET only, no bodies, plain functions as handlers.
+// A small, strict HTTP/1.1 server with plain functions as handlers. Bodies come with a
+// Content-Length; answers may wait for something to happen, or go on without end.
 #pragma once
 
 #include <memory>
@@ -8,14 +9,9 @@
 #include "cenote/deadline.h"
 #include "cenote/error.h"
 
-#include "net/http.h"
+#include "net/http_routes.h"
 
 namespace cenote {
-
-struct HttpRoute {
-  std::string path;  // compared as it is
-  HttpHandler handler;
-};
 
 struct HttpServerOptions {
   std::string listen;         // net/listen_address.h
@@ -25,10 +21,11 @@ struct HttpServerOptions {
   Duration head_timeout =
       std::chrono::seconds(10);  // from the first wait for a request to its head's end
   Duration idle_timeout = std::chrono::seconds(60);  // between requests of one connection
+  Duration body_timeout = std::chrono::seconds(10);
   Duration write_timeout = std::chrono::seconds(10);
 };
 
-// Owns one thread, which does all its work. Thread-safe.
+// Owns one thread, which does all its work, and one worker if a route blocks. Thread-safe.
 class HttpServer {
  public:
   // Listens when this returns. kConfig for an address that is wrong, not allowed, or taken.
@@ -37,6 +34,9 @@ class HttpServer {
   // Stops in this order: no new connections, open ones closed, the thread joined. After a fork the
   // child leaves the parent's server alone.
   ~HttpServer();
+
+  // Something happened that waiting answers and feeds may want to tell.
+  void wake();
 
   // "127.0.0.1:9464", with the port that was picked.
   const std::string& address() const;

@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   (void)cenote::refusal_of_part(bytes);
   const std::string head = std::string(bytes) + "\r\n\r\n";
-  if (cenote::refusal_of_head(head)) return 0;
+  uint64_t body_length = 0;
+  if (cenote::refusal_of_head(head, &body_length)) return 0;
   std::string lower = head;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

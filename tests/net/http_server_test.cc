@@ -128,7 +128,7 @@ const Bad kBad[] = {
     {"\x16\x03\x01\x02\n", 400},  // the beginning of TLS, with a line feed in it
     {"GET /hello HTTP/2.0\r\nHost: x\r\n\r\n", 505},
     {"GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 413},
-    {"GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413},
+    {"GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
 };
 
 TEST(HttpServer, what_could_be_read_in_two_ways_is_refused_and_the_connection_closed) {
