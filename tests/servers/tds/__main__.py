@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
+import signal
 import socket
 import socketserver
 import sys
@@ -45,6 +47,8 @@ class Server(socketserver.ThreadingTCPServer):
 class Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A client that is gone while rows are sent to it must not hold a thread.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
         server = self.server
         session = Session(
             server.certificate, self.request, server.logins, lambda self: Engine(self, server.path, server)
@@ -69,6 +73,7 @@ class Handler(socketserver.BaseRequestHandler):
 
 def main() -> None:
     logging.basicConfig(level=logging.ERROR)
+    faulthandler.register(signal.SIGUSR1)  # what does each session wait for?
     with Server(*sys.argv[1:4]) as server:
         print(server.server_address[1], flush=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
