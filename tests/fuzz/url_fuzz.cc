@@ -22,10 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The password may hold what would have to be encoded.
   const std::string before = input.ConsumeRandomLengthString(8);
   const std::string after = input.ConsumeRandomLengthString(8);
-  const std::string url = std::string(kSchemes[scheme]) + "://user:" + before + secret + after +
-                          "@" + input.ConsumeRemainingBytesAsString();
+  const std::string rest = input.ConsumeRemainingBytesAsString();
+  const std::string url =
+      std::string(kSchemes[scheme]) + "://user:" + before + secret + after + "@" + rest;
   const Result<PoolConfig> pool = pool_from_url(url, "p");
-  if (!pool.ok()) {
+  // The fuzzer finds the word by its comparisons: a host or database of that name may be told.
+  if (!pool.ok() && rest.find(secret) == std::string::npos) {
     check(pool.status().ToString().find(secret) == std::string::npos, "no secret in a message");
   }
   return 0;
