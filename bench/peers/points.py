@@ -105,7 +105,7 @@ async def psycopg_async(url: str, concurrency: int, seconds: float) -> float:
 def cenote_threads(url: str, concurrency: int, seconds: float) -> float:
     import cenote
 
-    with cenote.connect(f"{url}?max_connections={CONNECTIONS}") as pool:
+    with cenote.connect(f"{url}{'&' if '?' in url else '?'}max_connections={CONNECTIONS}") as pool:
         return rate_threads(lambda point: pool.query(DOLLAR, [point]), concurrency, seconds)
 
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 #include <utility>
 
 namespace cenote {
@@ -96,17 +97,21 @@ Result<Lease> ConnectionPool::checkout_slowly(Lane& lane, const CallContext& con
                                               std::string_view tag,
                                               std::optional<Handoff::Taken> taken,
                                               TimePoint began) {
+  // A holder that lost its core may need no more than a turn to return what it has; that is cheaper
+  // than to sleep and be woken.
+  if (!taken) {
+    std::this_thread::yield();
+    taken = lane.handoff.try_take(Clock::now(), tag);
+  }
   for (;;) {
     if (taken && prove_alive(lane, *taken, context)) {
       metrics_->got_connection(Clock::now() - began);
       return lease_of(lane, taken->slot);
     }
-    std::condition_variable_any wake;
     Waiter waiter;
     waiter.context = context;
     waiter.tag = tag;
     waiter.since = began;
-    waiter.wake = &wake;
     // Whose connection turned out dead keeps its place: it is back in the queue before that
     // connection's place is free.
     perform(lane, lane.handoff.enqueue(waiter, taken.has_value()));

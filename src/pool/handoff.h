@@ -25,6 +25,7 @@
 #include "cenote/deadline.h"
 #include "cenote/error.h"
 
+#include "base/bell.h"
 #include "base/mutex.h"
 #include "pool/stable_array.h"
 
@@ -60,9 +61,9 @@ class HolderTag {
   std::array<std::atomic<uint64_t>, kWords> words_{};
 };
 
-// A caller in the queue. Blocking ones live on their caller's stack and have a `wake`; the others
-// are kept by `self` while they are queued. Members below `since` are guarded by the handoff's
-// mutex until the fate is known.
+// A caller in the queue. Blocking ones live on their caller's stack and sleep at the `bell`; the
+// others are kept by `self` while they are queued. Members below `bell` are guarded by the
+// handoff's mutex until the fate is known.
 struct Waiter {
   enum class Fate : uint8_t { kNew, kWaiting, kServed, kLate, kFailed, kClosed, kFull };
 
@@ -70,7 +71,7 @@ struct Waiter {
   std::string_view tag;
   TimePoint since;
 
-  std::condition_variable_any* wake = nullptr;
+  Bell bell;
   std::shared_ptr<Waiter> self;
   Waiter* before = nullptr;
   Waiter* after = nullptr;
@@ -86,6 +87,8 @@ struct Waiter {
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
   virtual ~Waiter() = default;
+
+  bool has_thread() const { return self == nullptr; }  // while it is queued
 };
 
 class Handoff {

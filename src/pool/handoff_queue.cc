@@ -1,5 +1,7 @@
 // The locked side of the handoff: the queue, growth, pause and end.
 #include <algorithm>
+#include <optional>
+#include <stop_token>
 #include <utility>
 
 #include "pool/handoff.h"
@@ -9,6 +11,11 @@ namespace {
 
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kLongestBackoff = std::chrono::seconds(1);
+
+// What a blocking waiter's bell tells.
+constexpr uint32_t kNotified = 1;  // look for a free slot
+constexpr uint32_t kStopped = 2;
+constexpr uint32_t kDecided = 4;  // the fate is known
 
 bool late(const Waiter& waiter, TimePoint now) {
   return now >= waiter.context.deadline.at() || waiter.context.stop.stop_requested();
@@ -56,8 +63,8 @@ void Handoff::unlink(Waiter& waiter) {
 void Handoff::end(Waiter& waiter, Waiter::Fate fate, Work* work) {
   unlink(waiter);
   waiter.fate = fate;
-  if (waiter.wake != nullptr) {
-    waiter.wake->notify_one();  // under the lock: the waiter lives on its caller's stack
+  if (waiter.has_thread()) {
+    waiter.bell.ring(kDecided);  // the last that is done to it: it may be gone now
   } else {
     work->told.push_back(std::move(waiter.self));
   }
@@ -92,11 +99,11 @@ void Handoff::serve_queue(TimePoint now, Work* work) {
     Waiter& head = *head_;
     if (late(head, now)) {
       end(head, Waiter::Fate::kLate, work);
-    } else if (head.wake != nullptr && now - head.since < kPatience) {
+    } else if (head.has_thread() && now - head.since < kPatience) {
       // Young: it takes a slot itself when it gets to run, unless a running thread was quicker.
       if (!head.notified && idle() > 0) {
         head.notified = true;
-        head.wake->notify_one();
+        head.bell.ring(kNotified);
       }
       return;
     } else if (pass_to(head, now)) {
@@ -181,33 +188,36 @@ Handoff::Work Handoff::enqueue(Waiter& waiter, bool front) {
     serve_locked(now, &work);
     return work;
   }
-  if (waiter.self != nullptr) work.told.push_back(std::move(waiter.self));
+  if (waiter.has_thread()) {
+    waiter.bell.ring(kDecided);
+  } else {
+    work.told.push_back(std::move(waiter.self));
+  }
   return work;
 }
 
 Waiter::Fate Handoff::wait(Waiter& waiter, Work* work) {
-  Lock lock(mutex_);
-  while (waiter.fate == Waiter::Fate::kWaiting) {
+  const auto stop = [&waiter] { waiter.bell.ring(kStopped); };
+  std::optional<std::stop_callback<decltype(stop)>> on_stop;
+  if (waiter.context.stop.stop_possible()) on_stop.emplace(waiter.context.stop, stop);
+  // Whoever decides a fate does so under the lock and rings afterwards: no lock is needed to read
+  // it.
+  while ((waiter.bell.wait(waiter.context.deadline.at()) & kDecided) == 0) {
+    const Lock lock(mutex_);
+    if (waiter.fate != Waiter::Fate::kWaiting) break;
+    waiter.bell.clear(kNotified);
+    waiter.notified = false;
     const TimePoint now = Clock::now();
     if (late(waiter, now)) {
       unlink(waiter);
       waiter.fate = Waiter::Fate::kLate;
-      serve_locked(now, work);  // the next head may be waiting for what this one was woken for
-      break;
+    } else if (head_ == &waiter && !paused_ && pass_to(waiter, now)) {
+      unlink(waiter);
+      waiter.fate = Waiter::Fate::kServed;
     }
-    waiter.notified = false;
-    if (head_ == &waiter && !paused_) {
-      if (pass_to(waiter, now)) {
-        unlink(waiter);
-        waiter.fate = Waiter::Fate::kServed;
-        serve_locked(now, work);
-        break;
-      }
-      if (!want_held()) continue;
-    }
-    waiter.wake->wait_until(lock, waiter.context.stop, waiter.context.deadline.at(), [&waiter] {
-      return waiter.fate != Waiter::Fate::kWaiting || waiter.notified;
-    });
+    // The next head may be waiting for what this one was woken for, or this one for the next slot.
+    serve_locked(now, work);
+    if (waiter.fate != Waiter::Fate::kWaiting) break;
   }
   return waiter.fate;
 }
@@ -228,7 +238,7 @@ Handoff::Work Handoff::give_back(uint32_t slot, TimePoint idle_since) {
   const TimePoint now = Clock::now();
   while (head_ != nullptr && late(*head_, now)) end(*head_, Waiter::Fate::kLate, &work);
   const bool strict = head_ != nullptr && !paused_ && !closed_ && !over_limit() &&
-                      (head_->wake == nullptr || now - head_->since >= kPatience);
+                      (!head_->has_thread() || now - head_->since >= kPatience);
   if (strict) {
     // From hand to hand, and marked as before: the next return serves the next head.
     Waiter& head = *head_;

@@ -1,5 +1,5 @@
-// ADR-002's LocalMetrics: what one pool counts. No lock on the query path: each thread adds to one
-// of a few shards, which a snapshot merges. Names are OpenTelemetry's.
+// ADR-002's LocalMetrics: what one pool counts. No lock on the query path: a count goes to
+// the shard of the core it is made on, and a snapshot merges them. Names are OpenTelemetry's.
 #pragma once
 
 #include <array>
@@ -52,8 +52,8 @@ class LocalMetrics {
     uint64_t queries = 0;
   };
 
-  Shard& shard() { return shards_[shard_of_thread() & mask_]; }
-  static uint32_t shard_of_thread();
+  Shard& shard() { return shards_[shard_here() & mask_]; }
+  static uint32_t shard_here();
   void merge(Histogram Shard::* which, Histogram* into) const;
   uint64_t queries() const;
   double rate(TimePoint now) const;

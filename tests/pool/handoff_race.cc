@@ -41,11 +41,9 @@ Outcome take(Handoff& handoff, const CallContext& context = {}) {
   if (const auto taken = handoff.try_take(Clock::now(), "taker")) {
     return {Waiter::Fate::kServed, taken->slot};
   }
-  std::condition_variable_any wake;
   Waiter waiter;
   waiter.context = context;
   waiter.since = Clock::now();
-  waiter.wake = &wake;
   perform(handoff, handoff.enqueue(waiter, false));
   Handoff::Work work;
   const Waiter::Fate fate = handoff.wait(waiter, &work);
@@ -117,10 +115,8 @@ TEST(Handoff, snapshots_add_up_while_slots_change_hands) {
 TEST(Handoff, a_queue_whose_head_waited_long_is_handed_every_slot) {
   Handoff handoff({.max = 1, .max_connecting = 1});
   const uint32_t slot = take(handoff).slot;
-  std::condition_variable_any wake;
   Waiter waiter;
   waiter.since = Clock::now() - 2 * Handoff::kPatience;
-  waiter.wake = &wake;
   perform(handoff, handoff.enqueue(waiter, false));
   EXPECT_FALSE(handoff.release(slot, Clock::now()));
   perform(handoff, handoff.give_back(slot, Clock::now()));
@@ -133,10 +129,8 @@ TEST(Handoff, a_queue_whose_head_waited_long_is_handed_every_slot) {
 TEST(Handoff, a_running_thread_may_pass_a_queue_whose_head_came_just_now) {
   Handoff handoff({.max = 1, .max_connecting = 1});
   const uint32_t slot = take(handoff).slot;
-  std::condition_variable_any wake;
   Waiter waiter;                           // that never gets to run
   waiter.since = Clock::now() + hours(1);  // so that it is young, however slow this test is
-  waiter.wake = &wake;
   perform(handoff, handoff.enqueue(waiter, false));
   give(handoff, slot);
   EXPECT_EQ(waiter.fate, Waiter::Fate::kWaiting);
