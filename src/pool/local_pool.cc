@@ -6,6 +6,7 @@
 
 #include <arrow/table.h>
 
+#include "frame/table.h"
 #include "pool/local_pool_parts.h"
 
 namespace cenote {
@@ -174,7 +175,7 @@ Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, c
       if (batch == nullptr) break;
       batches.push_back(std::move(batch));
     }
-    return arrow::Table::FromRecordBatches(reader->schema(), std::move(batches));
+    return table_of(reader->schema(), std::move(batches));
   };
   Result<std::shared_ptr<arrow::Table>> table = run();
   if (table.ok()) {

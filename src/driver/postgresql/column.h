@@ -14,20 +14,9 @@
 #include "cenote/error.h"
 
 #include "driver/postgresql/types.h"
+#include "frame/arena.h"
 
 namespace cenote::postgresql {
-
-// One allocation that the buffers of a small batch share: of a point query each buffer would
-// otherwise cost more than its values.
-class Arena {
- public:
-  // A buffer with a copy of `bytes`, or null where it does not fit.
-  std::shared_ptr<arrow::Buffer> place(const uint8_t* data, int64_t bytes);
-
- private:
-  std::shared_ptr<arrow::Buffer> buffer_;
-  int64_t used_ = 0;
-};
 
 // A buffer under construction.
 class Memory {
@@ -70,10 +59,10 @@ class Column {
   bool grow(Memory& memory, int64_t width, int64_t extra = 0);
   // Notes a null for the row that follows; false where there is no memory.
   bool mark_null();
-  // The array over `buffers`, whose first is the validity that this fills in; null where there is
-  // no memory.
-  std::shared_ptr<arrow::ArrayData> wrap(std::vector<std::shared_ptr<arrow::Buffer>> buffers,
-                                         Arena& arena);
+  // The data over a validity that this fills in and the buffers that follow it; null where there
+  // is no memory.
+  std::shared_ptr<arrow::ArrayData> wrap(Arena& arena, std::shared_ptr<arrow::Buffer> first,
+                                         std::shared_ptr<arrow::Buffer> second = nullptr);
 
   const std::shared_ptr<arrow::DataType> type_;
   int64_t rows_ = 0;
