@@ -98,7 +98,7 @@ def test_control_c_works_in_the_child(pool: cenote.Pool) -> None:
     in_child(work)
 
 
-def test_what_was_open_at_the_fork_stays_the_parents(pool: cenote.Pool) -> None:
+def test_what_was_open_at_the_fork_stays_the_parents(pool: cenote.Pool, url: str) -> None:
     with pool.transaction() as tx, pool.connection(read_only=True) as connection:
         with connection.stream("select 1 as a union all select 2", chunk_size=1) as stream:
             assert len(next(stream)) == 1
@@ -107,7 +107,11 @@ def test_what_was_open_at_the_fork_stays_the_parents(pool: cenote.Pool) -> None:
                 for use in (lambda: tx.query("select 1"), lambda: next(stream)):
                     with pytest.raises(cenote.DbPoolError):
                         use()
-                assert pool.query("select 3").rows() == [(3,)]
+                if url.startswith("sqlite:"):  # no child can take over the locks of a busy handle
+                    with pytest.raises(cenote.InterfaceError, match="fork while the database is idle"):
+                        pool.query("select 3")
+                else:
+                    assert pool.query("select 3").rows() == [(3,)]
 
             in_child(work)
             assert len(next(stream)) == 1

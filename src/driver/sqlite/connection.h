@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "driver/sqlite/fork.h"
 #include "driver/sqlite/session.h"
 
 namespace cenote::sqlite {
@@ -37,7 +36,6 @@ class SqliteConnection final : public Connection {
   Result<Probe> probe(const CallContext& context) override;
   bool usable() const override { return session_->usable(); }
   std::string session_id() const override { return {}; }
-  void leave_to_parent() noexcept override { hold_inherited_locks(session_->file()); }
 
  private:
   Result<Statement> compile(std::string_view sql, const Params& params);

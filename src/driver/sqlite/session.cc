@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "driver/sqlite/error.h"
+#include "driver/sqlite/fork.h"
 
 namespace cenote::sqlite {
 namespace {
@@ -91,7 +92,24 @@ Session::Session(std::shared_ptr<const Options> options, std::string file, std::
     : options_(std::move(options)),
       file_(std::move(file)),
       endpoint_(std::move(endpoint)),
-      access_(access) {}
+      access_(access) {
+  enlist(this);
+}
+
+Session::~Session() {
+  close();
+  strike(this);
+}
+
+void Session::close() {
+  cache_.clear();
+  Handle old;
+  {
+    const Lock lock(mutex_);
+    old = std::move(handle_);
+  }
+  old.reset();
+}
 
 Session::Call::Call(Session& session, const CallContext& context) : session_(session) {
   {
@@ -183,7 +201,6 @@ int Session::on_busy(void* self, int attempts) {
 Status Session::open(const CallContext& context) {
   const Call call(*this, context);
   usable_ = false;
-  cache_.clear();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI;
   if (options_->read_only) {
     flags |= SQLITE_OPEN_READONLY;
@@ -191,22 +208,21 @@ Status Session::open(const CallContext& context) {
     flags |= SQLITE_OPEN_READWRITE | (options_->create ? SQLITE_OPEN_CREATE : 0);
   }
   // The old handle first: SQLite would keep its file descriptor for the next one to open the file.
-  Handle old;
-  {
-    const Lock lock(mutex_);
-    old = std::move(handle_);
-  }
-  old.reset();
+  close();
+  ARROW_RETURN_NOT_OK(take_over(file_, endpoint_));
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file_.c_str(), &raw, flags, nullptr);
   Handle fresh(raw);
   if (code != SQLITE_OK) {
     return error_of(code, raw, endpoint_, "could not open the database " + endpoint_);
   }
+  const char* path = sqlite3_db_filename(raw, "main");
+  ARROW_RETURN_NOT_OK(take_over(path == nullptr ? "" : path, endpoint_));
   sqlite3_busy_handler(raw, &Session::on_busy, this);
   sqlite3_progress_handler(raw, kProgressOps, &Session::on_progress, this);
   {
     const Lock lock(mutex_);
+    path_ = path == nullptr ? "" : path;
     handle_ = std::move(fresh);
   }
   if (const Status status = configure(raw); !status.ok()) return unopened(status);

@@ -66,6 +66,7 @@ class Session {
  public:
   Session(std::shared_ptr<const Options> options, std::string file, std::string endpoint,
           Access access);
+  ~Session();
 
   // Opens, or opens anew with the state of a fresh session.
   Status open(const CallContext& context);
@@ -84,12 +85,19 @@ class Session {
 
   sqlite3* handle() const { return handle_.get(); }
   const std::string& endpoint() const { return endpoint_; }
-  const std::string& file() const { return file_; }
   bool in_transaction() const { return handle_ && sqlite3_get_autocommit(handle_.get()) == 0; }
   // Read-only by configuration or because the connection stands in the read lane.
   bool read_only() const { return options_->read_only || access_ == Access::kReadOnly; }
   bool usable() const { return usable_; }
   void interrupt() noexcept;
+
+  // Around a fork: no call begins or ends. The rest only between the two.
+  void hold() CENOTE_ANNOTATE(no_thread_safety_analysis) { mutex_.lock(); }
+  void let_go() CENOTE_ANNOTATE(no_thread_safety_analysis) { mutex_.unlock(); }
+  // Whether a thread may be inside SQLite.
+  bool running() const { return call_ != nullptr || (!handle_ && !path_.empty()); }
+  // Of the file, as SQLite names it; empty before it was opened, and in memory.
+  const std::string& path() const { return path_; }
 
   // The time in which one statement of the caller runs: arms deadline, stop and cancel. One at a
   // time.
@@ -111,6 +119,7 @@ class Session {
   Status error(int code, std::string_view doing = "");
 
  private:
+  void close();
   Status configure(sqlite3* handle);
   Status unopened(const Status& status) const;
   Status use_journal_mode(sqlite3* handle);
@@ -121,6 +130,7 @@ class Session {
   const std::string file_;
   const std::string endpoint_;
   const Access access_;
+  std::string path_;      // changed under mutex_
   Handle handle_;         // changed under mutex_ alone, so that interrupt() finds a live one
   StatementCache cache_;  // after the handle, which must outlive its statements
   bool usable_ = false;
