@@ -87,6 +87,36 @@ TEST_F(PostgresqlConnect, a_key_with_a_wrong_value_is_refused) {
   EXPECT_EQ(error_kind(attempt()), ErrorKind::kConfig);
 }
 
+TEST_F(PostgresqlConnect, ssl_mode_is_another_word_for_sslmode) {
+  const auto encrypted = [this] {
+    conn_ = connect();
+    return conn_ == nullptr ? "" : text("select ssl from pg_stat_ssl where pid = pg_backend_pid()");
+  };
+  const std::string uri = config_["uri"];
+  ASSERT_NE(uri.find("?sslmode=disable"), std::string::npos) << uri;
+  EXPECT_EQ(encrypted(), "false");
+  config_["ssl_mode"] = "require";  // a key goes before the URI
+  EXPECT_EQ(encrypted(), "true");
+  config_ = {{"uri", uri.substr(0, uri.find('?')) + "?application_name=x&ssl_mode=require"}};
+  EXPECT_EQ(encrypted(), "true");
+  config_["ssl_mode"] = "disable";
+  EXPECT_EQ(encrypted(), "false");
+  config_["sslmode"] = "require";
+  EXPECT_NE(attempt().ToString().find("two words for one thing"), std::string::npos) << attempt();
+  config_ = {{"uri", uri}, {"ssl_mode", "sometimes"}};
+  EXPECT_EQ(error_kind(attempt()), ErrorKind::kConfig);
+}
+
+TEST_F(PostgresqlConnect, a_certificate_is_either_trusted_or_verified) {
+  config_["ssl_mode"] = "require";
+  config_["trust_server_certificate"] = "true";
+  EXPECT_NE(connect(), nullptr);
+  config_["ssl_mode"] = "verify-full";
+  EXPECT_NE(attempt().ToString().find("one or the other"), std::string::npos) << attempt();
+  config_["trust_server_certificate"] = "perhaps";
+  EXPECT_EQ(error_kind(attempt()), ErrorKind::kConfig);
+}
+
 TEST_F(PostgresqlConnect, tls_with_the_right_authority_and_host_works) {
   config_["host"] = "localhost";
   config_["sslmode"] = "verify-full";

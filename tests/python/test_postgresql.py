@@ -8,6 +8,7 @@ import decimal
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import cenote
 import numpy
@@ -354,3 +355,37 @@ async def test_nobody_loses_a_connection_when_half_are_cancelled(postgresql: str
         assert all(isinstance(result, cenote.Frame) for result in results[0::2])
         await until(lambda: pools.sync.get_pool_status("main")["active_connections"] == 0)
         assert (await pools.query("main", "select 1")).rows() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("words", "encrypted"),
+    [
+        ({"ssl_mode": "disable"}, False),
+        ({"ssl_mode": "require"}, True),
+        ({"ssl_mode": "require", "trust_server_certificate": True}, True),
+        ({"sslmode": "require"}, True),
+    ],
+)
+async def test_the_originals_words_for_tls_make_a_pool(postgresql: str, words: dict[str, Any], encrypted: bool) -> None:
+    url = urlsplit(postgresql)
+    async with cenote.DatabasePool() as pools:
+        await pools.create_pool(
+            "x",
+            "postgresql",
+            str(url.hostname),
+            url.port,
+            "postgres",
+            str(url.username),
+            unquote(url.password or ""),
+            min_connections=0,
+            **words,
+        )
+        frame = await pools.query("x", "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+        assert frame.rows() == [(encrypted,)]
+
+
+def test_a_url_may_say_ssl_mode(postgresql: str) -> None:
+    with cenote.connect(postgresql.partition("?")[0] + "?ssl_mode=require") as pool:
+        assert pool.query("select ssl from pg_stat_ssl where pid = pg_backend_pid()").rows() == [(True,)]
+    with pytest.raises(cenote.ConfigError, match="ssl_mode"):
+        cenote.connect(postgresql.partition("?")[0] + "?ssl_mode=sometimes")

@@ -22,7 +22,12 @@ constexpr std::array kOptions = {
     OptionSpec{"password", OptionType::kSecret, "", "Password of the user.", false, ""},
     OptionSpec{"sslmode", OptionType::kEnum, "", "How far TLS is demanded.", false,
                "disable|allow|prefer|require|verify-ca|verify-full"},
+    OptionSpec{"ssl_mode", OptionType::kEnum, "", "Another word for sslmode.", false,
+               "disable|allow|prefer|require|verify-ca|verify-full"},
     OptionSpec{"sslrootcert", OptionType::kPath, "", "Certificates of trusted authorities.", false,
+               ""},
+    OptionSpec{"trust_server_certificate", OptionType::kBoolean, "false",
+               "Take any certificate; so it is, unless sslmode is verify-ca or verify-full.", false,
                ""},
     OptionSpec{"application_name", OptionType::kString, "cenote", "Name in the server's lists.",
                false, ""},
@@ -86,8 +91,19 @@ class PostgresqlDatabase final : public Database {
   SessionOptions options_;
 };
 
+// libpq knows one of the two words only.
+std::string with_libpq_words(std::string uri) {
+  constexpr std::string_view kOurs = "ssl_mode=";
+  for (size_t at = uri.find('?'); at != std::string::npos; at = uri.find('&', at + 1)) {
+    if (uri.compare(at + 1, kOurs.size(), kOurs) == 0)
+      uri.replace(at + 1, kOurs.size(), "sslmode=");
+  }
+  return uri;
+}
+
 // Takes a URI apart into the driver's own keys, so that each key stands once.
-Status merge_uri(const std::string& uri, DriverConfig& config) {
+Status merge_uri(const std::string& given, DriverConfig& config) {
+  const std::string uri = with_libpq_words(given);
   char* message = nullptr;
   PQconninfoOption* parsed = PQconninfoParse(uri.c_str(), &message);
   PQfreemem(message);  // may quote the password
@@ -120,6 +136,35 @@ Status check_key(std::string_view key, std::string_view value) {
   return make_error(ErrorKind::kConfig, "'" + std::string(key) + "' is one of " +
                                             std::string(option->choices) + ", not '" +
                                             std::string(value) + "'");
+}
+
+// Puts the words that SQL Server has for TLS under libpq's.
+Status merge_tls_words(const DriverConfig& given, DriverConfig& config) {
+  if (const auto other = config.find("ssl_mode"); other != config.end()) {
+    const auto own = given.find("sslmode");
+    if (own != given.end() && own->second != other->second) {
+      return make_error(ErrorKind::kConfig, "'sslmode' is " + own->second + " and 'ssl_mode' is " +
+                                                other->second +
+                                                ", but they are two words for one thing: give one");
+    }
+    config["sslmode"] = other->second;
+    config.erase("ssl_mode");
+  }
+  const auto trust = config.find("trust_server_certificate");
+  if (trust == config.end()) return Status::OK();
+  if (trust->second != "true" && trust->second != "false") {
+    return make_error(ErrorKind::kConfig,
+                      "'trust_server_certificate' is true or false, not '" + trust->second + "'");
+  }
+  const bool verifies =
+      value_or(config, "sslmode", "").starts_with("verify") || config.contains("sslrootcert");
+  if (trust->second == "true" && verifies) {
+    return make_error(ErrorKind::kConfig,
+                      "'trust_server_certificate' is true, but sslmode or sslrootcert demands that "
+                      "the certificate is verified: give one or the other");
+  }
+  config.erase(trust);
+  return Status::OK();
 }
 
 // A password that is not percent-encoded ends up in host or port, and so in messages.
@@ -158,6 +203,7 @@ class PostgresqlDriver final : public Driver {
       ARROW_RETURN_NOT_OK(check_key(key, value));
       if (key != "uri") merged[key] = value;
     }
+    ARROW_RETURN_NOT_OK(merge_tls_words(config, merged));
     ARROW_RETURN_NOT_OK(check_address(merged));
     UsePrepared prepared = UsePrepared::kAuto;
     if (const auto choice = merged.find("prepared_statements"); choice != merged.end()) {
