@@ -257,8 +257,10 @@ class Transaction {
   Status rollback_to(std::string_view name);
 
   // End it and return the connection. After a failed commit whose fate is unknown the error says so
-  // (Sent::kMaybe).
-  Status commit();
+  // (Sent::kMaybe). A commit may take options.timeout; by default as long again as its begin was
+  // given (QueryOptions::timeout or the pool's query_timeout), and 30 s where that was no limit.
+  // So may savepoints; rolling back has 5 s.
+  Status commit(const QueryOptions& options = {});
   Status rollback();
   bool is_open() const;
 

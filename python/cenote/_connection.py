@@ -16,9 +16,11 @@ from ._stream import AsyncStream, Stream
 _CLOSED = "it is not open: use it inside its `with`, and not after commit() or rollback()"
 
 
-def _refuse_level(isolation: _cenote.Isolation, read_only: bool) -> None:
-    if isolation is not _cenote.Isolation.DEFAULT or read_only:
-        raise InterfaceError("a nested transaction is a savepoint: isolation and read_only belong to the outermost one")
+def _refuse_level(isolation: _cenote.Isolation, read_only: bool, given: _cenote.CallOptions) -> None:
+    if isolation is not _cenote.Isolation.DEFAULT or read_only or given is not PLAIN:
+        raise InterfaceError(
+            "a nested transaction is a savepoint: isolation, read_only and timeout belong to the outermost one"
+        )
 
 
 class _Statements:
@@ -76,9 +78,11 @@ class Connection(_Statements):
             raise InterfaceError("the connection cannot be used: " + _CLOSED)
         return self._core
 
-    def transaction(self, *, isolation: IsolationName | None = None, read_only: bool = False) -> Transaction:
-        """A transaction; inside another one, a savepoint."""
-        return Transaction(self, isolation_of(isolation), read_only, False)
+    def transaction(
+        self, *, isolation: IsolationName | None = None, read_only: bool = False, timeout: float | None = None
+    ) -> Transaction:
+        """A transaction; inside another one, a savepoint. `timeout` is of its begin, and again of its commit."""
+        return Transaction(self, isolation_of(isolation), read_only, False, options(timeout))
 
     def close(self) -> None:
         """Rolls back what is open and returns the connection."""
@@ -100,11 +104,16 @@ class Transaction(_Statements):
     """Commits at the end of its `with`, rolls back on an exception. Nested in another one it is a savepoint."""
 
     def __init__(
-        self, connection: Connection, isolation: _cenote.Isolation, read_only: bool, owns_connection: bool
+        self,
+        connection: Connection,
+        isolation: _cenote.Isolation,
+        read_only: bool,
+        owns_connection: bool,
+        given: _cenote.CallOptions = PLAIN,
     ) -> None:
         self._connection = connection
         self._pool_id = connection._pool_id
-        self._level = (isolation, read_only)
+        self._level = (isolation, read_only, given)
         self._owns = owns_connection
         self._savepoint = ""
         self._open = False
@@ -157,7 +166,7 @@ class Transaction(_Statements):
                 core.step("savepoint", self._savepoint, False)
                 self._connection._depth += 1
             else:
-                core.begin(*self._level, PLAIN)
+                core.begin(*self._level)
         self._open = True
         return self
 
@@ -228,9 +237,11 @@ class AsyncConnection(_AsyncStatements):
             raise InterfaceError("the connection cannot be used: " + _CLOSED)
         return self._core
 
-    def transaction(self, *, isolation: IsolationName | None = None, read_only: bool = False) -> AsyncTransaction:
-        """A transaction; inside another one, a savepoint."""
-        return AsyncTransaction(self, isolation_of(isolation), read_only, False)
+    def transaction(
+        self, *, isolation: IsolationName | None = None, read_only: bool = False, timeout: float | None = None
+    ) -> AsyncTransaction:
+        """A transaction; inside another one, a savepoint. `timeout` is of its begin, and again of its commit."""
+        return AsyncTransaction(self, isolation_of(isolation), read_only, False, options(timeout))
 
     async def aclose(self) -> None:
         """Rolls back what is open and returns the connection."""
@@ -252,11 +263,16 @@ class AsyncTransaction(_AsyncStatements):
     """`Transaction` for coroutines, by `async with`."""
 
     def __init__(
-        self, connection: AsyncConnection, isolation: _cenote.Isolation, read_only: bool, owns_connection: bool
+        self,
+        connection: AsyncConnection,
+        isolation: _cenote.Isolation,
+        read_only: bool,
+        owns_connection: bool,
+        given: _cenote.CallOptions = PLAIN,
     ) -> None:
         self._connection = connection
         self._pool_id = connection._pool_id
-        self._level = (isolation, read_only)
+        self._level = (isolation, read_only, given)
         self._owns = owns_connection
         self._savepoint = ""
         self._open = False
@@ -309,7 +325,7 @@ class AsyncTransaction(_AsyncStatements):
                 await call(core.async_step, "savepoint", self._savepoint, False)
                 self._connection._depth += 1
             else:
-                await stoppable(core.async_begin, *self._level, PLAIN)
+                await stoppable(core.async_begin, *self._level)
         self._open = True
         return self
 

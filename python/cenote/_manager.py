@@ -211,11 +211,19 @@ class DatabasePool:
         return async_connection(self._pool(pool_id).core, pool_id, None, read_only, options(timeout, None, tag))
 
     def transaction(
-        self, pool_id: str, *, isolation: IsolationName | None = None, read_only: bool = False
+        self,
+        pool_id: str,
+        *,
+        isolation: IsolationName | None = None,
+        read_only: bool = False,
+        timeout: float | None = None,
     ) -> AsyncTransaction:
-        """Commits at the end of its `async with`, rolls back on an exception."""
+        """Commits at the end of its `async with`, rolls back on an exception.
+
+        `timeout` is of the wait for a connection with the begin, and again of the commit, which has 30 s by default.
+        """
         level = isolation_of(isolation)
-        connection = async_connection(self._pool(pool_id).core, pool_id, level, read_only)
+        connection = async_connection(self._pool(pool_id).core, pool_id, level, read_only, options(timeout))
         return AsyncTransaction(connection, level, read_only, True)
 
     def query_stream(
@@ -340,12 +348,18 @@ class SyncView:
         return sync_connection(core, pool_id, None, read_only, options(timeout, None, tag))
 
     def transaction(
-        self, pool_id: str, *, isolation: IsolationName | None = None, read_only: bool = False
+        self,
+        pool_id: str,
+        *,
+        isolation: IsolationName | None = None,
+        read_only: bool = False,
+        timeout: float | None = None,
     ) -> Transaction:
-        """Commits at the end of its `with`, rolls back on an exception."""
+        """Commits at the end of its `with`, rolls back on an exception; `timeout` as in the other view."""
         level = isolation_of(isolation)
         core = self._manager._pool(pool_id).core
-        return Transaction(sync_connection(core, pool_id, level, read_only), level, read_only, True)
+        connection = sync_connection(core, pool_id, level, read_only, options(timeout))
+        return Transaction(connection, level, read_only, True)
 
     def query_stream(self, pool_id: str, sql: str, params: Parameters | int = None, chunk_size: int = 1000) -> Stream:
         """The result in frames of at most `chunk_size` rows, in bounded memory."""

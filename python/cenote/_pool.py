@@ -66,10 +66,16 @@ class Pool:
         """One connection for several statements, by `with`; `timeout` is of the wait for it."""
         return sync_connection(self._core, self._id, None, read_only, options(timeout, None, tag))
 
-    def transaction(self, *, isolation: IsolationName | None = None, read_only: bool = False) -> Transaction:
-        """Commits at the end of its `with`, rolls back on an exception."""
+    def transaction(
+        self, *, isolation: IsolationName | None = None, read_only: bool = False, timeout: float | None = None
+    ) -> Transaction:
+        """Commits at the end of its `with`, rolls back on an exception.
+
+        `timeout` is of the wait for a connection with the begin, and again of the commit, which has 30 s by default.
+        """
         level = isolation_of(isolation)
-        return Transaction(sync_connection(self._core, self._id, level, read_only), level, read_only, True)
+        connection = sync_connection(self._core, self._id, level, read_only, options(timeout))
+        return Transaction(connection, level, read_only, True)
 
     def status(self) -> dict[str, Any]:
         return self._core.status()

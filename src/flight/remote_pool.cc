@@ -62,11 +62,13 @@ class Caller {
     ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->send(std::move(made), rows, options));
     return answer.affected.value_or(-1);
   }
-  Status named(Operation operation, std::string_view name, Duration timeout) const {
+  Status named(Operation operation, std::string_view name, Duration timeout,
+               std::stop_token stop = {}) const {
     Call made = call(operation);
     made.name = name;
     QueryOptions options;
     options.timeout = timeout;
+    options.stop = std::move(stop);
     return channel_->ask(std::move(made), options).status();
   }
 
@@ -99,7 +101,8 @@ class TransactionRows final : public arrow::RecordBatchReader {
 
 class RemoteTransaction final : public Transaction::State {
  public:
-  explicit RemoteTransaction(Caller caller) : caller_(std::move(caller)) {}
+  RemoteTransaction(Caller caller, const QueryOptions& begin)
+      : caller_(std::move(caller)), limit_(begin.timeout.value_or(kCommitTimeout)) {}
   ~RemoteTransaction() override { (void)rollback(); }
 
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql, const Params& params,
@@ -133,20 +136,20 @@ class RemoteTransaction final : public Transaction::State {
 
   Status savepoint(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return caller_.named(Operation::kSavepoint, name, kCommitTimeout);
+    return caller_.named(Operation::kSavepoint, name, limit_);
   }
   Status release(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return caller_.named(Operation::kReleaseSavepoint, name, kCommitTimeout);
+    return caller_.named(Operation::kReleaseSavepoint, name, limit_);
   }
   Status rollback_to(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return caller_.named(Operation::kRollbackToSavepoint, name, kCommitTimeout);
+    return caller_.named(Operation::kRollbackToSavepoint, name, limit_);
   }
-  Status commit() override {
+  Status commit(const QueryOptions& options) override {
     ARROW_RETURN_NOT_OK(ready());
     open_ = false;
-    return caller_.named(Operation::kCommit, "", kCommitTimeout);
+    return caller_.named(Operation::kCommit, "", options.timeout.value_or(limit_), options.stop);
   }
   Status rollback() override {
     if (!std::exchange(open_, false)) return Status::OK();
@@ -170,6 +173,7 @@ class RemoteTransaction final : public Transaction::State {
   }
 
   const Caller caller_;
+  const Duration limit_;  // of its own steps: what begin was given
   bool open_ = true;
   std::weak_ptr<TransactionRows> stream_;
 };
@@ -203,8 +207,8 @@ Result<Transaction> RemotePool::begin(const TransactionOptions& transaction,
   call.isolation = static_cast<int32_t>(transaction.isolation);
   call.read_only = transaction.read_only;
   ARROW_ASSIGN_OR_RAISE(Answer answer, channel_->ask(std::move(call), options));
-  return Transaction(
-      std::make_unique<RemoteTransaction>(Caller(channel_, id_, std::move(answer.transaction))));
+  return Transaction(std::make_unique<RemoteTransaction>(
+      Caller(channel_, id_, std::move(answer.transaction)), options));
 }
 
 Result<Answer> RemotePool::ping(const QueryOptions& options) {

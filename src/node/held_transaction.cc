@@ -62,7 +62,7 @@ void HeldTransaction::set_reader(const std::shared_ptr<ResultReader>& reader) {
   reader_ = reader;
 }
 
-Status HeldTransaction::end(bool commit) {
+Status HeldTransaction::end(bool commit, const QueryOptions& options) {
   std::shared_ptr<ResultReader> reader;
   {
     const Lock lock(mutex_);
@@ -76,7 +76,7 @@ Status HeldTransaction::end(bool commit) {
   }
   Status status;
   if (transaction_) {
-    status = commit ? transaction_->commit() : transaction_->rollback();
+    status = commit ? transaction_->commit(options) : transaction_->rollback();
     transaction_.reset();
   }
   {

@@ -49,8 +49,8 @@ class HeldTransaction : public std::enable_shared_from_this<HeldTransaction> {
   // The reader that holds a Use, so that the end of the transaction can close it.
   void set_reader(const std::shared_ptr<ResultReader>& reader);
   // Commits or rolls back; a reader that is still open is closed first. Rolling back what has ended
-  // already is no error, committing it is.
-  Status end(bool commit);
+  // already is no error, committing it is. `options` are of the commit.
+  Status end(bool commit, const QueryOptions& options = {});
   // Whether it holds a connection, now or between its calls.
   bool holds_connection() const;
   // Rolls back if nobody used it since `before`; whether it did, or had ended anyway.

@@ -101,7 +101,9 @@ Result<flight::Answer> FlightServer::own_answer(const Context& context, const fl
       const bool commit = call.operation == flight::Operation::kCommit;
       if (work.transaction == nullptr) return outside("the end of a transaction");
       (void)sessions_.take_transaction(*work.caller, call.transaction);
-      ARROW_RETURN_NOT_OK(work.transaction->end(commit));
+      QueryOptions bounded;  // nothing stops it: a commit that was asked for is best finished
+      bounded.timeout = work.options.timeout;
+      ARROW_RETURN_NOT_OK(work.transaction->end(commit, bounded));
       break;
     }
     case flight::Operation::kSavepoint:

@@ -24,6 +24,22 @@ struct Call {
   std::string_view tag;  // of the caller's options or statement, which outlive the call
 };
 
+// How long a transaction's own steps may take: as long as its begin was given.
+class StepLimit {
+ public:
+  StepLimit() = default;
+  explicit StepLimit(const Call& begin) {
+    if (!begin.context.deadline.is_never()) limit_ = begin.context.deadline.at() - begin.began;
+  }
+  Duration limit() const { return limit_; }
+  CallContext context() const { return {Deadline::in(limit_), {}}; }
+  // Rolling back is not the caller's wish alone, and what cannot be rolled back is closed.
+  static CallContext rollback() { return {Deadline::in(std::chrono::seconds(5)), {}}; }
+
+ private:
+  Duration limit_ = std::chrono::seconds(30);
+};
+
 // How a pool's database is opened anew in a forked child.
 using OpenDatabase = std::function<Result<std::shared_ptr<Database>>()>;
 
@@ -46,6 +62,8 @@ struct LocalPool::Parts {
   Status inherited_error() const;
 
   Call call(std::string_view sql, const QueryOptions& options, bool writes) const;
+  // Of a commit: `options`, else the limit.
+  CallContext commit_context(const QueryOptions& options, const StepLimit& limit) const;
   Result<Lease> take(const Call& call) const;
   // Counts a statement that ended; returns its status with the origin filled in. `rows` below zero
   // where it returns none.

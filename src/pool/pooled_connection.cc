@@ -9,17 +9,12 @@
 #include "pool/borrowed_stream.h"
 
 namespace cenote {
-namespace {
-
-constexpr Duration kCommitLimit = std::chrono::seconds(30);
-constexpr Duration kRollbackLimit = std::chrono::seconds(5);
-
-}  // namespace
 
 struct PooledConnection::State {
   std::shared_ptr<LocalPool> pool;  // keeps parts alive
   const LocalPool::Parts* parts = nullptr;
   Lease lease;
+  StepLimit limit;  // of the last begin
   std::weak_ptr<BorrowedStream> stream;
 
   // Whether a statement may run now.
@@ -47,10 +42,9 @@ struct PooledConnection::State {
     return with_origin(status, parts->config.id, parts->database->endpoint());
   }
 
-  Status end(bool commit) {
+  Status end(bool commit, const CallContext& context) {
     if (!lease) return ready();
     if (const auto reader = stream.lock()) (void)reader->detach();
-    const CallContext context{Deadline::in(commit ? kCommitLimit : kRollbackLimit), {}};
     const Status status = commit ? lease->commit(context) : lease->rollback(context);
     // After a failed roll-back nobody knows what the session still holds.
     if (!status.ok() && (poisons_connection(status) || !commit)) lease.discard();
@@ -76,25 +70,27 @@ void PooledConnection::open_async(std::shared_ptr<LocalPool> pool, QueryOptions 
   }
   const LocalPool::Parts& parts = LocalPoolAccess::parts(*pool);
   // The deadline is made here, so that waiting counts.
-  const CallContext context = parts.call("connection", options, true).context;
+  const Call call = parts.call("connection", options, true);
   LocalPool& opened = *pool;
-  opened.async_with_lease(std::move(options),
-                          [pool = std::move(pool), &parts, begin, context,
-                           done = std::move(done)](Result<Lease> lease) mutable {
-                            if (!lease.ok()) return done(lease.status());
-                            auto state = std::make_unique<State>();
-                            state->pool = std::move(pool);
-                            state->parts = &parts;
-                            state->lease = std::move(*lease);
-                            if (begin) {
-                              const Status status = state->lease->begin(context, *begin);
-                              if (!status.ok()) {
-                                if (poisons_connection(status)) state->lease.discard();
-                                return done(state->named(status));
-                              }
-                            }
-                            done(PooledConnection(std::move(state)));
-                          });
+  opened.async_with_lease(
+      std::move(options),
+      [pool = std::move(pool), &parts, begin, context = call.context, limit = StepLimit(call),
+       done = std::move(done)](Result<Lease> lease) mutable {
+        if (!lease.ok()) return done(lease.status());
+        auto state = std::make_unique<State>();
+        state->pool = std::move(pool);
+        state->parts = &parts;
+        state->lease = std::move(*lease);
+        state->limit = limit;
+        if (begin) {
+          const Status status = state->lease->begin(context, *begin);
+          if (!status.ok()) {
+            if (poisons_connection(status)) state->lease.discard();
+            return done(state->named(status));
+          }
+        }
+        done(PooledConnection(std::move(state)));
+      });
 }
 
 Result<PooledConnection> PooledConnection::open(std::shared_ptr<LocalPool> pool,
@@ -108,6 +104,7 @@ Result<PooledConnection> PooledConnection::open(std::shared_ptr<LocalPool> pool,
   const Call call = state->parts->call("connection", options, true);
   ARROW_ASSIGN_OR_RAISE(state->lease, state->parts->take(call));
   state->pool = std::move(pool);
+  state->limit = StepLimit(call);
   if (begin) {
     const Status status = state->lease->begin(call.context, *begin);
     if (!status.ok()) {
@@ -157,30 +154,32 @@ Result<int64_t> PooledConnection::ingest(const IngestTarget& target, arrow::Reco
 
 Status PooledConnection::begin(const TransactionOptions& transaction, const QueryOptions& options) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->begin(state_->call("begin", options).context, transaction));
+  const Call call = state_->call("begin", options);
+  state_->limit = StepLimit(call);
+  return state_->named(state_->lease->begin(call.context, transaction));
 }
 
-Status PooledConnection::commit() {
-  return state_->end(true);
+Status PooledConnection::commit(const QueryOptions& options) {
+  return state_->end(true, state_->parts->commit_context(options, state_->limit));
 }
 
 Status PooledConnection::rollback() {
-  return state_->end(false);
+  return state_->end(false, StepLimit::rollback());
 }
 
 Status PooledConnection::savepoint(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->savepoint(state_->call(name, {}).context, name));
+  return state_->named(state_->lease->savepoint(state_->limit.context(), name));
 }
 
 Status PooledConnection::release(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->release_savepoint(state_->call(name, {}).context, name));
+  return state_->named(state_->lease->release_savepoint(state_->limit.context(), name));
 }
 
 Status PooledConnection::rollback_to(std::string_view name) {
   ARROW_RETURN_NOT_OK(state_->ready());
-  return state_->named(state_->lease->rollback_to_savepoint(state_->call(name, {}).context, name));
+  return state_->named(state_->lease->rollback_to_savepoint(state_->limit.context(), name));
 }
 
 bool PooledConnection::in_transaction() const {
@@ -195,7 +194,7 @@ void PooledConnection::give_back() noexcept {
   if (!is_open()) return;
   if (state_->parts->inherited()) return state_->lease.give_back();  // nothing: the parent has it
   if (const auto reader = state_->stream.lock()) (void)reader->detach();
-  if (state_->lease->in_transaction()) (void)state_->end(false);
+  if (state_->lease->in_transaction()) (void)state_->end(false, StepLimit::rollback());
   state_->lease.give_back();  // nothing where it was discarded
 }
 

@@ -43,7 +43,8 @@ class PooledConnection {
 
   Status begin(const TransactionOptions& transaction = {}, const QueryOptions& options = {});
   // A commit whose fate is unknown says so in its error (Sent::kMaybe). Both close an open reader.
-  Status commit();
+  // Their limits are Transaction's.
+  Status commit(const QueryOptions& options = {});
   Status rollback();
   Status savepoint(std::string_view name);
   Status release(std::string_view name);

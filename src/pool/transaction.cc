@@ -10,15 +10,14 @@
 namespace cenote {
 namespace {
 
-constexpr Duration kRollbackLimit = std::chrono::seconds(5);
-
 class LocalTransaction final : public Transaction::State {
  public:
-  LocalTransaction(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts, Lease lease)
-      : pool_(std::move(pool)), parts_(parts), lease_(std::move(lease)) {}
+  LocalTransaction(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts, Lease lease,
+                   const StepLimit& limit)
+      : pool_(std::move(pool)), parts_(parts), lease_(std::move(lease)), limit_(limit) {}
   ~LocalTransaction() override {
     // One that a forked child inherited is the parent's to end.
-    if (lease_ && !parts_.inherited()) (void)end(false);
+    if (lease_ && !parts_.inherited()) (void)end(false, StepLimit::rollback());
   }
 
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql, const Params& params,
@@ -62,25 +61,25 @@ class LocalTransaction final : public Transaction::State {
 
   Status savepoint(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->savepoint(call(name, {}).context, name);
+    return lease_->savepoint(limit_.context(), name);
   }
   Status release(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->release_savepoint(call(name, {}).context, name);
+    return lease_->release_savepoint(limit_.context(), name);
   }
   Status rollback_to(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->rollback_to_savepoint(call(name, {}).context, name);
+    return lease_->rollback_to_savepoint(limit_.context(), name);
   }
 
-  Status commit() override {
+  Status commit(const QueryOptions& options) override {
     ARROW_RETURN_NOT_OK(ready());
-    return end(true);
+    return end(true, parts_.commit_context(options, limit_));
   }
   Status rollback() override {
     if (!lease_) return Status::OK();
     if (parts_.inherited()) return parts_.inherited_error();
-    return end(false);
+    return end(false, StepLimit::rollback());
   }
   bool is_open() const override { return static_cast<bool>(lease_); }
 
@@ -102,9 +101,8 @@ class LocalTransaction final : public Transaction::State {
   Call call(std::string_view sql, const QueryOptions& options) const {
     return parts_.call(sql, options, true);
   }
-  Status end(bool commit) {
+  Status end(bool commit, const CallContext& context) {
     if (const auto reader = stream_.lock()) (void)reader->detach();
-    const CallContext context{Deadline::in(commit ? std::chrono::seconds(30) : kRollbackLimit), {}};
     const Status status = commit ? lease_->commit(context) : lease_->rollback(context);
     if (!status.ok() && (poisons_connection(status) || !commit)) {
       lease_.discard();
@@ -117,10 +115,18 @@ class LocalTransaction final : public Transaction::State {
   const std::shared_ptr<LocalPool> pool_;  // keeps parts_ alive
   const LocalPool::Parts& parts_;
   Lease lease_;
+  const StepLimit limit_;
   std::weak_ptr<BorrowedStream> stream_;
 };
 
 }  // namespace
+
+CallContext LocalPool::Parts::commit_context(const QueryOptions& options,
+                                             const StepLimit& limit) const {
+  QueryOptions bounded = options;
+  if (!bounded.timeout) bounded.timeout = limit.limit();
+  return call("commit", bounded, true).context;
+}
 
 Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Transaction::Transaction(Transaction&&) noexcept = default;
@@ -142,8 +148,8 @@ Result<Transaction> LocalPool::begin_on(Lease lease, const Call& call,
     if (poisons_connection(status)) lease.discard();
     return with_origin(status, mine.config.id, mine.database->endpoint());
   }
-  return Transaction(
-      std::make_unique<LocalTransaction>(shared_from_this(), mine, std::move(lease)));
+  return Transaction(std::make_unique<LocalTransaction>(shared_from_this(), mine, std::move(lease),
+                                                        StepLimit(call)));
 }
 
 Result<Transaction> LocalPool::begin(const TransactionOptions& transaction,
@@ -191,8 +197,8 @@ Status Transaction::rollback_to(std::string_view name) {
   return state_->rollback_to(name);
 }
 
-Status Transaction::commit() {
-  return state_->commit();
+Status Transaction::commit(const QueryOptions& options) {
+  return state_->commit(options);
 }
 
 Status Transaction::rollback() {

@@ -28,7 +28,7 @@ class Transaction::State {
   virtual Status savepoint(std::string_view name) = 0;
   virtual Status release(std::string_view name) = 0;
   virtual Status rollback_to(std::string_view name) = 0;
-  virtual Status commit() = 0;
+  virtual Status commit(const QueryOptions& options) = 0;
   virtual Status rollback() = 0;
   virtual bool is_open() const = 0;
 };

@@ -68,6 +68,7 @@ struct FakeServer {
   std::atomic<bool> fail_reading{false};
   std::atomic<bool> fail_second_batch{false};
   std::atomic<bool> lose_session{false};  // with the second batch's failure
+  std::atomic<TimePoint> commit_deadline{TimePoint::max()};
   std::atomic<Role> role{Role::kPrimary};
   std::atomic<int> readers{0};
   Gate connect_gate;
@@ -162,7 +163,8 @@ class FakeConnection final : public Connection {
     in_transaction_ = true;
     return Status::OK();
   }
-  Status commit(const CallContext&) override {
+  Status commit(const CallContext& context) override {
+    server_->commit_deadline = context.deadline.at();
     in_transaction_ = false;
     return Status::OK();
   }

@@ -85,6 +85,36 @@ TEST(Lanes, a_busy_writer_does_not_hold_up_readers_and_both_count) {
   EXPECT_TRUE(transaction.commit().ok());
 }
 
+// What the time that a commit was given is judged by: when it was called and when it returned.
+testing::AssertionResult commits_within(const Fixture& f, Duration limit, const QueryOptions& begin,
+                                        const QueryOptions& commit = {}) {
+  auto transaction = *f.pool->begin({}, begin);
+  const TimePoint before = Clock::now();
+  if (!transaction.commit(commit).ok()) return testing::AssertionFailure() << "no commit";
+  const TimePoint deadline = f.server->commit_deadline;
+  if (deadline >= before + limit && deadline <= Clock::now() + limit) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << (deadline - before).count() << " ns";
+}
+
+TEST(Commit, takes_what_it_is_given_else_as_long_again_as_its_begin_else_half_a_minute) {
+  const Fixture f;
+  EXPECT_TRUE(commits_within(f, seconds(30), {}));
+  EXPECT_TRUE(commits_within(f, hours(1), within(hours(1))));
+  EXPECT_TRUE(commits_within(f, hours(2), {}, within(hours(2))));
+  EXPECT_TRUE(commits_within(f, seconds(9), within(hours(1)), within(seconds(9))));
+}
+
+TEST(Commit, is_bounded_by_the_pools_query_timeout) {
+  PoolConfig config = Fixture::config({});
+  config.pool.query_timeout = minutes(1);
+  const Fixture f(config);
+  EXPECT_TRUE(commits_within(f, minutes(1), {}));
+  EXPECT_TRUE(commits_within(f, minutes(1), within(hours(1))));
+  EXPECT_TRUE(commits_within(f, minutes(1), {}, within(hours(1))));
+}
+
 TEST(Credentials, are_asked_for_before_each_connect_and_their_failure_is_the_callers_error) {
   std::atomic<int> asked = 0;
   std::atomic<bool> fail = false;

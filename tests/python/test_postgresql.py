@@ -389,3 +389,36 @@ def test_a_url_may_say_ssl_mode(postgresql: str) -> None:
         assert pool.query("select ssl from pg_stat_ssl where pid = pg_backend_pid()").rows() == [(True,)]
     with pytest.raises(cenote.ConfigError, match="ssl_mode"):
         cenote.connect(postgresql.partition("?")[0] + "?ssl_mode=sometimes")
+
+
+SLOW_COMMIT = [
+    "drop table if exists slow_commit",
+    "create table slow_commit (a int)",
+    "create or replace function slow_commit() returns trigger language plpgsql as "
+    "$$ begin perform pg_sleep(20); return null; end $$",  # less than a commit has by default
+    "create constraint trigger slow after insert on slow_commit deferrable initially deferred "
+    "for each row execute function slow_commit()",
+]
+
+
+async def test_a_transactions_timeout_is_of_its_commit_too(postgresql: str) -> None:
+    async with await cenote.create_pool("main", "postgresql", uri=postgresql, min_connections=0) as pools:
+        for statement in SLOW_COMMIT:
+            await pools.execute("main", statement)
+        with pytest.raises(cenote.QueryTimeout):
+            async with pools.transaction("main", timeout=2) as tx:
+                await tx.execute("insert into slow_commit values (1)")
+        with pytest.raises(cenote.QueryTimeout), pools.sync.transaction("main", timeout=2) as sync_tx:
+            sync_tx.execute("insert into slow_commit values (2)")
+        assert (await pools.query("main", "select count(*) from slow_commit")).rows() == [(0,)]
+        assert (await pools.get_pool_status("main"))["active_connections"] == 0
+    with cenote.connect(postgresql) as pool:
+        with pytest.raises(cenote.QueryTimeout), pool.transaction(timeout=2) as sync_tx:
+            sync_tx.execute("insert into slow_commit values (3)")
+        with pool.connection() as connection:
+            with pytest.raises(cenote.QueryTimeout), connection.transaction(timeout=2) as sync_tx:
+                sync_tx.execute("insert into slow_commit values (4)")
+            with connection.transaction() as sync_tx:
+                with pytest.raises(cenote.InterfaceError, match="timeout belong to the outermost"):
+                    connection.transaction(timeout=2).__enter__()
+                assert sync_tx.query("select count(*) from slow_commit").rows() == [(0,)]
