@@ -271,6 +271,28 @@ TEST_F(PostgresqlSession, several_statements_in_one_text_are_refused) {
   }
 }
 
+// Tracing tools append a statement's tags so, and read them from the server's lists and log.
+TEST_F(PostgresqlSession, the_server_sees_a_comment_behind_the_statement_whichever_way_it_goes) {
+  const std::string own = "select query from pg_stat_activity where pid = pg_backend_pid()";
+  const std::string casts =
+      "select query, '1/2'::pg_lsn from pg_stat_activity where pid = "
+      "pg_backend_pid()";
+  const std::string tag = "/*traceparent='00-5bd6',note='a;b'*/";
+  for (const std::string& sql : {own, casts}) {
+    for (const std::string& end : {" " + tag, tag + ";", "; " + tag, " " + tag + "\n -- x;\n ; ; ",
+                                   std::string("; -- traceparent='00-5bd6',note='a;b'")}) {
+      for (const char* way : {"by COPY", "prepared"}) {
+        const std::string seen = text(sql + end);
+        EXPECT_NE(seen.find("traceparent='00-5bd6',note='a;b'"), std::string::npos)
+            << way << ": " << sql << end << "\n"
+            << seen;
+        EXPECT_EQ(seen.starts_with("COPY ("), std::string_view(way) == "by COPY") << seen;
+      }
+    }
+  }
+  EXPECT_EQ(text("select 1 from generate_series(1, 3) -- " + tag), "1");
+}
+
 TEST_F(PostgresqlSession, copy_by_statement_is_refused_and_harms_nothing) {
   ASSERT_TRUE(execute("create temp table t (a int)").ok());
   for (const char* sql : {"copy t from stdin", "copy t to stdout", "copy (select 1) to stdout"}) {

@@ -386,9 +386,8 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query_by_copy(
   statement->last_rows = last_rows;
   auto reader = std::make_shared<Reader>(this, statement, limits, scope);
   const bool wrapped = statement->sql != statement->bound.sql;
-  std::string copy =
-      "COPY (" + statement->sql.substr(0, wrapped ? std::string::npos : statement->kind.end);
-  copy += "\n) TO STDOUT (FORMAT binary)";  // on a line of its own: the text may end in a comment
+  std::string copy = "COPY (" + (wrapped ? statement->sql : as_part(*statement));
+  copy += ") TO STDOUT (FORMAT binary)";
   if (scope == Scope::kTransaction) copy += "; COMMIT";
   if (scope == Scope::kSavepoint) copy += std::string("; ") + kScopeRelease;
   const std::shared_ptr<const RowShape> shape = statement->shape_for(limits);

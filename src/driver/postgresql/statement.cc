@@ -102,6 +102,19 @@ StatementKind classify(std::string_view sql) {
   return kind;
 }
 
+std::string as_part(const Statement& statement) {
+  const std::string_view sql = statement.bound.sql;
+  std::string part;
+  size_t taken = 0;
+  SqlScanner rest(sql.substr(statement.kind.end), kDialect);
+  while (rest.next() != SqlToken::kEnd) {  // semicolons alone
+    part += sql.substr(taken, statement.kind.end + rest.begin() - taken);
+    taken = statement.kind.end + rest.end();
+  }
+  part += sql.substr(taken);
+  return part + "\n";
+}
+
 std::string wrap_with_casts(const Statement& statement, const RowShape& shape) {
   if (!statement.kind.single) return {};
   std::string names;
@@ -115,8 +128,7 @@ std::string wrap_with_casts(const Statement& statement, const RowShape& shape) {
     names += name;
     values += shape.types[i].cast.empty() ? name : filled_in(shape.types[i].cast, name);
   }
-  // The line break ends a comment that the statement may end with.
-  const std::string inner = statement.bound.sql.substr(0, statement.kind.end) + "\n";
+  const std::string inner = as_part(statement);
   if (statement.kind.verb == Verb::kRead) {
     return "SELECT " + values + " FROM (" + inner + ") AS cenote_rows(" + names + ")";
   }

@@ -39,7 +39,7 @@ struct StatementKind {
   bool marks_dirty = false;
   bool forgets_prepared = false;  // DISCARD, DEALLOCATE
   bool single = true;             // one statement, but for a final semicolon
-  size_t end = 0;                 // of the text without that semicolon and what follows it
+  size_t end = 0;                 // of its last token but for that semicolon
 };
 StatementKind classify(std::string_view sql);
 
@@ -86,6 +86,9 @@ struct Statement {
 };
 using StatementPtr = std::shared_ptr<Statement>;
 
+// The statement as a part of another one: with its comments, which may be a trace's tags, without
+// the semicolons it may end in, and with a line break, which ends a comment.
+std::string as_part(const Statement& statement);
 // Wraps `sql` so that the columns of `shape` that need it are cast; empty where that cannot be.
 std::string wrap_with_casts(const Statement& statement, const RowShape& shape);
 
