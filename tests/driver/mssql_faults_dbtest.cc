@@ -1,5 +1,10 @@
 // SQL Server: what goes wrong, with Microsoft's ODBC driver and with FreeTDS.
+#include <stop_token>
 #include <thread>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "driver/mssql_fixture.h"
 
@@ -53,6 +58,66 @@ TEST_P(MssqlFaults, a_server_that_never_answers_the_login_is_given_up) {
   ASSERT_TRUE(database.ok()) << database.status();
   const auto late = (*database)->connect({Deadline::in(std::chrono::seconds(1)), {}}, {});
   EXPECT_EQ(error_kind(late.status()), ErrorKind::kConnection) << late.status();
+}
+
+// Accepts, and never says a word.
+class SilentServer {
+ public:
+  SilentServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener_, 8), 0);
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+  }
+  ~SilentServer() {
+    for (const int client : clients_) ::close(client);
+    ::close(listener_);
+  }
+  int port() const { return port_; }
+  // Returns once somebody who connected has spoken: a driver at its login, not a probe.
+  void hear() {
+    for (;;) {
+      clients_.push_back(::accept(listener_, nullptr, nullptr));
+      char byte = 0;
+      if (::recv(clients_.back(), &byte, 1, 0) == 1) return;
+    }
+  }
+
+ private:
+  const int listener_;
+  int port_ = 0;
+  std::vector<int> clients_;
+};
+
+TEST_P(MssqlFaults, a_stop_ends_the_wait_for_a_login) {
+  SilentServer server;
+  DriverConfig config = settings();
+  config["host"] = "127.0.0.1";
+  config["port"] = std::to_string(server.port());
+  const auto database = (*find_driver("mssql"))->open(config);
+  ASSERT_TRUE(database.ok()) << database.status();
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    server.hear();
+    stop.request_stop();
+  });
+  const auto stopped =
+      (*database)->connect({Deadline::in(std::chrono::seconds(20)), stop.get_token()}, {});
+  EXPECT_EQ(error_kind(stopped.status()), ErrorKind::kCancelled) << stopped.status();
+  EXPECT_EQ(error_detail(stopped.status())->sent, Sent::kNo);
+  EXPECT_NE(connect(), nullptr);
+}
+
+TEST_P(MssqlFaults, a_login_that_nobody_stops_works) {
+  const std::stop_source stop;
+  const auto made =
+      database_->connect({Deadline::in(std::chrono::seconds(20)), stop.get_token()}, {});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_TRUE((*made)->validate(context()).ok());
 }
 
 TEST_P(MssqlFaults, errors_of_the_login_have_their_kinds) {

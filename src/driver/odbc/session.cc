@@ -11,6 +11,7 @@
 #include <arrow/array/util.h>
 #include <arrow/table.h>
 
+#include "driver/odbc/login.h"
 #include "driver/odbc/parameter.h"
 #include "driver/odbc/reader.h"
 #include "driver/odbc/socket.h"
@@ -65,7 +66,7 @@ Status Session::open(const CallContext& context) {
   const auto left = std::min<Duration>(context.deadline.left(), kDefaultLogin);
   const auto seconds = std::max<int64_t>(1, std::chrono::ceil<std::chrono::seconds>(left).count());
   set_attribute(SQL_ATTR_LOGIN_TIMEOUT, static_cast<uintptr_t>(seconds));
-  ARROW_RETURN_NOT_OK(log_in(seconds));
+  ARROW_RETURN_NOT_OK(log_in(seconds, context.stop));
   connected_ = true;
   abilities_ = dialect_.abilities(info_text(SQL_DRIVER_NAME));
   server_version_ = info_text(SQL_DBMS_VER);
@@ -73,13 +74,17 @@ Status Session::open(const CallContext& context) {
   return greet(context);
 }
 
-Status Session::log_in(int64_t seconds) {
+Status Session::log_in(int64_t seconds, const std::stop_token& stop) {
   const Call call(gate_, {});
-  const SQLRETURN result =
-      odbc_.driver_connect(connection_, nullptr, sql_text(options_.connection_string),
-                           static_cast<SQLSMALLINT>(options_.connection_string.size()), nullptr, 0,
-                           nullptr, SQL_DRIVER_NOPROMPT);
-  if (SQL_SUCCEEDED(result)) return Status::OK();
+  const auto result = odbc::log_in(odbc_, connection_, options_.connection_string, stop);
+  if (!result) {
+    connection_ = nullptr;  // the login's own now
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kCancelled;
+    detail.sent = Sent::kNo;
+    return make_error(std::move(detail), "the login was cancelled by its caller");
+  }
+  if (SQL_SUCCEEDED(*result)) return Status::OK();
   Status failed = error(call, SQL_HANDLE_DBC, connection_, Sent::kNo);
   if (error_kind(failed) != ErrorKind::kQueryTimeout) return failed;
   ErrorDetail detail = *error_detail(failed);

@@ -109,7 +109,7 @@ class Session final : public Connection {
   Status ready(const CallContext& context);
   Status check_statement(std::string_view sql) const;
   Status send(Call& call, const Statement& statement, std::string_view sql, const Params& params);
-  Status log_in(int64_t seconds);
+  Status log_in(int64_t seconds, const std::stop_token& stop);
   Status greet(const CallContext& context);
   std::string info_text(SQLUSMALLINT type) const;
   Status end_transaction(const CallContext& context, bool commit);
