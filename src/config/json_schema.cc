@@ -61,6 +61,9 @@ Json value_schema(const ValueRule& rule, std::string_view doc) {
       schema["anyOf"] = list({{{"enum", choices}}, text_like(kReference)});
       break;
     }
+    case Kind::kAddress:
+      schema["anyOf"] = list({text_like("^.+:[0-9]{1,5}$"), text_like(kReference)});
+      break;
     case Kind::kTexts:
       schema["type"] = "array";
       schema["items"] = scalar();

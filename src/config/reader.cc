@@ -12,7 +12,9 @@
 
 #include "cenote/config.h"
 
+#include "base/clip.h"
 #include "config/schema.h"
+#include "frame/utf8.h"
 
 namespace cenote {
 namespace {
@@ -74,7 +76,23 @@ std::string hint_of_tab(std::string_view yaml, const YAML::Mark& mark) {
 // Keys of a file are shown, but not pages of them.
 std::string shortened(const std::string& text) {
   constexpr size_t kMost = 80;
-  return text.size() <= kMost ? text : text.substr(0, kMost) + "…";
+  return text.size() <= kMost ? text : std::string(clipped(text, kMost)) + "…";
+}
+
+// yaml-cpp takes such bytes as they are, and nobody would know how a password in Latin-1 was meant.
+Status check_utf8(std::string_view yaml, const std::string& name) {
+  YAML::Mark mark = YAML::Mark::null_mark();
+  mark.line = mark.column = 0;
+  for (size_t at = 0; at < yaml.size();) {
+    const bool ends_line = yaml[at] == '\n';
+    if (next_code_point(yaml, &at) == kBadCodePoint) {
+      return make_error(ErrorKind::kConfig,
+                        place(name, mark) + ": a byte that is no UTF-8; save the file as UTF-8");
+    }
+    mark.line += ends_line ? 1 : 0;
+    mark.column = ends_line ? 0 : mark.column + 1;
+  }
+  return Status::OK();
 }
 
 // A value, and how messages may call it: what came from a reference may be a secret.
@@ -140,13 +158,13 @@ class Reader {
     return Status::OK();
   }
 
-  Result<Value> scalar(const YAML::Node& node, std::string_view key) const {
+  Result<Value> scalar(const YAML::Node& node, std::string_view key, bool is_path = false) const {
     if (!node.IsScalar()) return error(node, key, "must be a single value");
     const std::string& raw = node.Scalar();
-    Result<std::string> text = resolve_references(raw);
+    Result<std::string> text = resolve_references(raw, is_path);
     if (!text.ok()) return error(node, key, text.status().message());
     if (text->find('\0') != std::string::npos) return error(node, key, "has a zero byte");
-    const bool quotable = !has_reference(raw);
+    const bool quotable = !has_reference(raw, is_path);
     return Value{std::move(*text),
                  quotable ? "'" + shortened(raw) + "'" : "the value of " + shortened(raw),
                  quotable};
@@ -317,14 +335,17 @@ class Reader {
     }
     for (const auto& pair : node) {
       const std::string& key = pair.first.Scalar();
-      const bool own = find_option(traits, key) != nullptr;
-      if (const PoolKey* original = own ? nullptr : find_original(key)) {
-        ARROW_RETURN_NOT_OK(read_key(*original, key, pair.second, pool));
-      } else if (own || !is_ignored_original(key)) {
-        ARROW_ASSIGN_OR_RAISE(const Value value, scalar(pair.second, key));
-        const Status status = check_driver_key(traits, key, value.text, value.shown, originals);
-        if (!status.ok()) return error(own ? pair.second : pair.first, key, status.message());
+      const OptionSpec* own = find_option(traits, key);
+      if (own != nullptr) {
+        const bool is_path = own->type == OptionType::kPath;
+        ARROW_ASSIGN_OR_RAISE(const Value value, scalar(pair.second, key, is_path));
+        const Status status = check_driver_key(traits, key, value.text, value.shown, {});
+        if (!status.ok()) return error(pair.second, key, status.message());
         pool->config[key] = value.text;
+      } else if (const PoolKey* original = find_original(key)) {
+        ARROW_RETURN_NOT_OK(read_key(*original, key, pair.second, pool));
+      } else if (!is_ignored_original(key)) {
+        return error(pair.first, key, check_driver_key(traits, key, {}, {}, originals).message());
       }
     }
     const Status status = check_required(traits, pool->config);
@@ -347,6 +368,7 @@ Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view na
     return make_error(ErrorKind::kConfig,
                       std::string(name) + ": larger than 1 MiB; is it the right file?");
   }
+  ARROW_RETURN_NOT_OK(check_utf8(yaml, std::string(name)));
   try {
     const std::string text(yaml);
     ARROW_RETURN_NOT_OK(check_one_document(text, std::string(name)));

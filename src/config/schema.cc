@@ -102,7 +102,7 @@ const std::vector<PoolKey>& health_rows() {
 
 const std::vector<DeploymentKey>& metrics_rows() {
   static const std::vector<DeploymentKey> rows = {
-      {"export_interval", kDuration, "Time between exports of the metrics.",
+      {"export_interval", kDuration, "Time between exports of the metrics to a coordinator.",
        [](DeploymentConfig& config, std::string_view text) {
          config.metrics.export_interval =
              parse_duration(text).ValueOr(config.metrics.export_interval);
@@ -113,7 +113,8 @@ const std::vector<DeploymentKey>& metrics_rows() {
 
 const std::vector<DeploymentKey>& prometheus_rows() {
   static const std::vector<DeploymentKey> rows = {
-      {"listen", kText,
+      {"listen",
+       {Kind::kAddress},
        "Address and port of /metrics and /healthz, as 127.0.0.1:9464; off without it.",
        [](DeploymentConfig& config, std::string_view text) {
          config.metrics.prometheus_listen = text;
@@ -143,7 +144,7 @@ const std::vector<DeploymentKey>& rows_of(std::string_view section) {
       {"algorithm", one_of(kAlgorithms), "Of load_balanced: how they share it.", {}}};
   static const std::vector<DeploymentKey> node = {
       {"id", kText, "Name of this process among the nodes.", {}},
-      {"advertise", kText, "host:port under which others reach it.", {}}};
+      {"advertise", {Kind::kAddress}, "host:port under which others reach it.", {}}};
   static const std::vector<DeploymentKey> coordinator = {
       {"endpoint", kText, "URL of the coordinator.", {}}};
   static const std::vector<DeploymentKey> discovery = {

@@ -58,9 +58,14 @@ const std::vector<DeploymentKey>& tls_rows() {
 const std::vector<DeploymentKey>& flight_rows() {
   using F = FlightServerOptions;
   static const std::vector<DeploymentKey> rows = {
-      {"listen", kText, "Address and port, as 127.0.0.1:8815; port 0 picks a free one.",
+      {"listen",
+       {Kind::kAddress},
+       "Address and port, as 127.0.0.1:8815; port 0 picks a free one.",
        text(&F::listen)},
-      {"advertise", kText, "host:port under which others reach the node.", text(&F::advertise)},
+      {"advertise",
+       {Kind::kAddress},
+       "host:port under which others reach the node.",
+       text(&F::advertise)},
       {"max_calls", up_to(10'000), "Calls and streams at once; each holds a thread.",
        number(&F::max_calls)},
       {"max_sessions", kMany, "Clients that keep something on the node.", number(&F::max_sessions)},

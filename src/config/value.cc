@@ -63,6 +63,17 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Whether one can listen there is the network's to say.
+bool is_address(std::string_view text) {
+  constexpr int64_t kMostPort = 65'535;
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view port = text.substr(colon + 1);
+  if (port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  const Result<int64_t> number = parse_integer(port);
+  return number.ok() && *number <= kMostPort;
+}
+
 }  // namespace
 
 Result<double> parse_number(std::string_view text) {
@@ -148,18 +159,23 @@ Status check_value(const ValueRule& rule, std::string_view text, std::string_vie
       }
       return wrong(" is not one of: " + all);
     }
+    case ValueRule::Kind::kAddress:
+      if (is_address(text)) return Status::OK();
+      return wrong(" is not host:port, as 127.0.0.1:9464 or [::1]:9464");
     default:
       return Status::OK();
   }
 }
 
-bool has_reference(std::string_view text) {
+bool has_reference(std::string_view text, bool is_path) {
   return text.find("${") != std::string_view::npos ||
-         (text.starts_with("file:") && text.size() > 5);
+         (!is_path && text.starts_with("file:") && text.size() > 5);
 }
 
-Result<std::string> resolve_references(std::string_view text) {
-  if (text.starts_with("file:") && text.size() > 5) return read_secret(std::string(text.substr(5)));
+Result<std::string> resolve_references(std::string_view text, bool is_path) {
+  if (!is_path && text.starts_with("file:") && text.size() > 5) {
+    return read_secret(std::string(text.substr(5)));
+  }
   std::string resolved;
   for (;;) {
     const size_t open = text.find("${");

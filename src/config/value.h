@@ -21,7 +21,7 @@ Result<bool> parse_boolean(std::string_view text);
 
 // What one value may be. The validator and the JSON Schema both follow it.
 struct ValueRule {
-  enum class Kind { kText, kInteger, kFraction, kBoolean, kDuration, kChoice, kTexts };
+  enum class Kind { kText, kInteger, kFraction, kBoolean, kDuration, kChoice, kAddress, kTexts };
   Kind kind = Kind::kText;
   int64_t least = 0;  // of kInteger
   int64_t most = 0;
@@ -34,10 +34,10 @@ Status check_value(const ValueRule& rule, std::string_view text, std::string_vie
 
 std::vector<std::string_view> split_choices(std::string_view choices);
 
-// Replaces each `${env:NAME}` and `${file:PATH}`; `file:PATH` alone means the same. A file's last
-// newline is dropped.
-Result<std::string> resolve_references(std::string_view text);
-bool has_reference(std::string_view text);
+// Replaces each `${env:NAME}` and `${file:PATH}`. A file's last newline is dropped. `file:PATH`
+// alone means the same, unless the value `is_path`: there it may be a file: URI.
+Result<std::string> resolve_references(std::string_view text, bool is_path = false);
+bool has_reference(std::string_view text, bool is_path = false);
 
 // "; did you mean 'x'?" for the nearest of `known` and `near`, or "; known keys: a, b" with those
 // of `known` where none is near.

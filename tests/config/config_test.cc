@@ -76,6 +76,27 @@ TEST(Config, secrets_come_from_references_and_never_show) {
             std::string::npos);
 }
 
+TEST(Config, a_path_may_be_a_file_uri_and_still_come_from_a_reference) {
+  const auto config = parse_config(
+      yaml("{id: a, type: sqlite, config: {database: \"file:shop.db?mode=ro\"}}"), "cenote.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->pools[0].config.at("database"), "file:shop.db?mode=ro");
+  const std::string text =
+      error_of(yaml("{id: a, type: sqlite, config: {database: '${file:/no/such/path}'}}"));
+  EXPECT_NE(text.find("'/no/such/path' cannot be read"), std::string::npos) << text;
+}
+
+TEST(Config, a_byte_that_is_no_utf8_is_an_error_with_its_place) {
+  const std::string text = error_of("deployment:\n  pools:\n    - {id: \xc3\xa9\xe9}\n");
+  EXPECT_NE(text.find("cenote.yaml:3:13: a byte that is no UTF-8"), std::string::npos) << text;
+}
+
+TEST(Config, a_key_that_is_unknown_is_called_so_whatever_its_value_is) {
+  const std::string text =
+      error_of(yaml("{id: a, type: sqlite, config: {database: x, read_onli: [a]}}"));
+  EXPECT_NE(text.find("did you mean 'read_only'?"), std::string::npos) << text;
+}
+
 TEST(Config, two_pools_of_one_name_are_refused) {
   const std::string pool = "{id: a, type: sqlite, config: {database: x}}";
   EXPECT_NE(error_of("deployment: {pools: [" + pool + ", " + pool + "]}").find("two pools"),
