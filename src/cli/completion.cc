@@ -82,6 +82,10 @@ std::vector<std::string> verb_names(const Node& node) {
 std::string bash(const std::vector<Node>& nodes) {
   std::string out =
       "# bash completion of cenote: source <(cenote completion bash)\n"
+      "_cenote_fill() {\n"  // by lines, so that a file's name may hold blanks
+      "  mapfile -t COMPREPLY < <(compgen \"$@\" -- \"$cur\")\n"
+      "  [[ $1 == -f ]] && compopt -o filenames 2>/dev/null\n"
+      "}\n"
       "_cenote() {\n"
       "  local path=cenote words=() choices='' file='' i\n"
       "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
@@ -98,9 +102,9 @@ std::string bash(const std::vector<Node>& nodes) {
       for (const std::string& name : option.names)
         patterns.push_back("'" + node.path + ":" + name + "'");
       out += "    " + joined(patterns, "|") + ")\n";
-      out += option.takes_file ? "      COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-                               : "      COMPREPLY=($(compgen -W '" + joined(option.choices) +
-                                     "' -- \"$cur\")); return ;;\n";
+      out += option.takes_file
+                 ? "      _cenote_fill -f; return ;;\n"
+                 : "      _cenote_fill -W '" + joined(option.choices) + "'; return ;;\n";
     }
   }
   out += "  esac\n  case \"$path\" in\n";
@@ -115,7 +119,7 @@ std::string bash(const std::vector<Node>& nodes) {
   out +=
       "  esac\n"
       "  [[ $cur == -* ]] && words=$choices\n"
-      "  COMPREPLY=($(compgen $file -W \"$words\" -- \"$cur\"))\n"
+      "  _cenote_fill $file -W \"$words\"\n"
       "}\n"
       "complete -F _cenote cenote\n";
   return out;

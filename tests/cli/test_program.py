@@ -8,7 +8,6 @@ import os
 import pathlib
 import pty
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -263,36 +262,3 @@ def test_every_verb_has_help(run: Run) -> None:
     ):
         result = run(*verb, "--help")
         assert result.returncode == 0 and b"Usage: cenote" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (["cenote", "q"], {"query"}),
-        (["cenote", "config", ""], {"validate", "schema"}),
-        (["cenote", "query", "-o", ""], {"table", "csv", "json", "arrow", "parquet"}),
-        (["cenote", "query", "--output", "p"], {"parquet"}),
-        (["cenote", "query", "--out"], {"--output", "--output-file"}),
-        (["cenote", "completion", ""], {"bash", "zsh", "fish"}),
-        (["cenote", "query", "-f", "rep"], {"report.sql"}),
-    ],
-)
-def test_bash_completes_verbs_options_and_values(
-    run: Run, tmp_path: pathlib.Path, line: list[str], expected: set[str]
-) -> None:
-    (tmp_path / "report.sql").touch()
-    (tmp_path / "complete.sh").write_bytes(run("completion", "bash").stdout)
-    words = " ".join(f"'{word}'" for word in line)
-    script = f"source complete.sh; COMP_WORDS=({words}); COMP_CWORD={len(line) - 1}; _cenote; "
-    script += "printf '%s\\n' \"${COMPREPLY[@]}\""
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == expected, done.stderr
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_valid(run: Run, shell: str) -> None:
-    script = run("completion", shell).stdout
-    assert b"--output-file" in script or b"-l output-file" in script
-    if shutil.which(shell) is not None:
-        done = subprocess.run([shell, "-n"], input=script, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
