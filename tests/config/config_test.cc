@@ -34,6 +34,25 @@ TEST(Config, adr_002s_standalone_file_is_read) {
   EXPECT_EQ(pool.health.interval, std::chrono::seconds(5));
 }
 
+TEST(Config, a_pool_that_says_nothing_has_the_documented_defaults) {
+  const auto config =
+      parse_config(yaml("{id: a, type: sqlite, config: {database: x}}"), "cenote.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const PoolOptions& pool = config->pools[0].pool;
+  EXPECT_EQ(pool.max_connections, 10);
+  EXPECT_EQ(pool.min_connections, 0);
+  EXPECT_EQ(pool.max_connecting, 2);
+  EXPECT_EQ(pool.acquire_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(pool.idle_timeout, std::chrono::minutes(10));
+  EXPECT_EQ(pool.max_lifetime, std::chrono::minutes(30));
+  EXPECT_EQ(pool.validate_after_idle, std::chrono::seconds(1));
+  EXPECT_EQ(pool.leak_threshold, std::chrono::seconds(60));
+  const HealthOptions& health = config->pools[0].health;
+  EXPECT_EQ(health.interval, std::chrono::seconds(2));
+  EXPECT_EQ(health.fall, 3);
+  EXPECT_EQ(health.rise, 2);
+}
+
 TEST(Config, an_unknown_key_is_named_with_its_place_and_the_nearest_known_one) {
   const std::string text = error_of(yaml(
       "id: a\n      type: sqlite\n      config: {database: x}\n      pool: {max_conections: 3}"));

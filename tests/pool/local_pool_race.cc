@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <regex>
 #include <thread>
 #include <vector>
 
@@ -286,11 +287,25 @@ TEST(LocalPool, metrics_have_the_names_that_dashboards_expect) {
   const Fixture f;
   ASSERT_TRUE(f.pool->execute_query("select").ok());
   const std::string text = f.pool->prometheus();
+  const std::string labels = R"(db_client_connection_pool_name="main_db",db_system_name="fake")";
   for (const char* line :
-       {"db_client_connection_count{db_client_connection_pool_name=\"main_db\"",
-        "db_client_connection_wait_time_seconds_bucket",
-        "db_client_operation_duration_seconds_count", "db_client_connection_timeouts_total"}) {
-    EXPECT_NE(text.find(line), std::string::npos) << line;
+       {R"(db_client_connection_count{@,db_client_connection_state="idle"} 1)",
+        R"(db_client_connection_count{@,db_client_connection_state="used"} 0)",
+        "db_client_connection_max{@} 10", "db_client_connection_idle_max{@} 10",
+        "db_client_connection_idle_min{@} 0", "db_client_connection_pending_requests{@} 0",
+        "db_client_connection_timeouts_total{@} 0",
+        R"(db_client_connection_create_time_seconds_bucket{@,le="+Inf"} 1)",
+        R"(db_client_connection_wait_time_seconds_bucket{@,le="+Inf"} 1)",
+        R"(db_client_connection_use_time_seconds_bucket{@,le="+Inf"} 1)",
+        "db_client_operation_duration_seconds_count{@} 1",
+        "db_client_response_returned_rows_count{@} 1"}) {
+    const std::string wanted = std::regex_replace(line, std::regex("@"), labels);
+    EXPECT_NE(text.find("\n" + wanted), std::string::npos) << wanted << " in\n" << text;
+  }
+  // The semantic conventions' bounds.
+  for (const char* bound : {"0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10"}) {
+    const std::string bucket = "db_client_operation_duration_seconds_bucket{" + labels + ",le=\"";
+    EXPECT_NE(text.find(bucket + bound + "\""), std::string::npos) << bound;
   }
 }
 
