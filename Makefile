@@ -34,7 +34,7 @@ program: configure  ## the program alone, build/bin/cenote
 python: deps  ## the Python package, into build/venv
 	@tools/install-python
 
-lint: configure  ## layout, formatting, clang-tidy, ruff, mypy
+lint: configure python  ## layout, formatting, clang-tidy, ruff, mypy
 	@tools/lint
 
 format: deps  ## format C++ and Python in place

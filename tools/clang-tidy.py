@@ -1,4 +1,4 @@
-"""Runs clang-tidy-19 over the library's sources, two or more at a time, and skips those that were clean before.
+"""Runs clang-tidy-19 over library, program and package, two or more files at a time, and skips what was clean before.
 
 A file is clean for as long as its text, the project headers that it reaches, its compiler command, .clang-tidy and the
 versions of the outside (clang-tidy, pinned packages) stay the same; build/clang-tidy keeps what was found clean.
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLEAN = ROOT / "build" / "clang-tidy"
 TOOL = "clang-tidy-19"
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-# The compilers' own warnings are the builds' concern.
+# Clang's own warnings are findings too: nothing else compiles the program and the package with clang.
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-error", "--quiet"]
 
 
@@ -56,7 +56,7 @@ def mark(command: dict[str, str], common: bytes) -> pathlib.Path:
 def check(command: dict[str, str], clean: pathlib.Path) -> str:
     """What clang-tidy has to say; empty if nothing."""
     done = subprocess.run(
-        [TOOL, "-p", str(ROOT / "build" / "release"), *EXTRA, command["file"]],
+        [TOOL, "-p", command["database"], *EXTRA, command["file"]],
         capture_output=True,
         text=True,
         check=False,
@@ -68,14 +68,16 @@ def check(command: dict[str, str], clean: pathlib.Path) -> str:
 
 
 def main() -> int:
-    database = ROOT / "build" / "release" / "compile_commands.json"
-    if not database.exists():
-        print(
-            "clang-tidy: build/release is not configured; run 'make lint' or 'cmake --preset release'", file=sys.stderr
-        )
-        return 1
+    sources: list[dict[str, str]] = []
+    # The package's build has the library's sources too, which one look is enough for.
+    for name, folder in (("release", ROOT / "src"), ("python", ROOT / "python" / "src")):
+        database = ROOT / "build" / name / "compile_commands.json"
+        if not database.exists():
+            print(f"clang-tidy: build/{name} is not configured; run 'make lint'", file=sys.stderr)
+            return 1
+        found = [entry for entry in json.loads(database.read_text()) if entry["file"].startswith(f"{folder}/")]
+        sources += [entry | {"database": str(database.parent)} for entry in found]
     CLEAN.mkdir(parents=True, exist_ok=True)
-    sources = [entry for entry in json.loads(database.read_text()) if "/src/" in entry["file"]]
     common = outside()
     marks = [(entry, mark(entry, common)) for entry in sources]
     wanted = {clean.name for _, clean in marks}
