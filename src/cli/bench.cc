@@ -78,7 +78,7 @@ void BenchCommand::load(LocalPool& pool, Deadline end, const std::stop_token& st
 
 std::string BenchCommand::report(const LocalPool& pool, const Tally& tally, double seconds) const {
   const auto ms = [&](double quantile) {
-    return std::chrono::duration<double, std::milli>(tally.durations.quantile(quantile)).count();
+    return static_cast<double>(tally.durations.quantile(quantile)) / 1e6;  // of nanoseconds
   };
   const uint64_t done = tally.durations.count();
   const double rate = static_cast<double>(done) / seconds;
