@@ -1,4 +1,5 @@
 // `cenote query`: one statement, its result as a table, CSV, JSON, Arrow or Parquet.
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -85,7 +86,11 @@ Result<Params> QueryCommand::params() const {
     if (equals == std::string::npos || equals == 0) {
       return make_error(ErrorKind::kInterface, "--param '" + pair + "' is not NAME=VALUE");
     }
-    values.add(pair.substr(0, equals), scalar_from_literal(pair.substr(equals + 1)));
+    const std::string name = pair.substr(0, equals);
+    if (std::find(values.names.begin(), values.names.end(), name) != values.names.end()) {
+      return make_error(ErrorKind::kInterface, "--param '" + name + "' is given twice");
+    }
+    values.add(name, scalar_from_literal(pair.substr(equals + 1)));
   }
   return values;
 }
@@ -142,7 +147,7 @@ int QueryCommand::run() {
   if (!timeout.empty()) {
     const Result<Duration> limit = parse_duration(timeout);
     if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
-    options.timeout = *limit;
+    if (*limit > Duration::zero()) options.timeout = *limit;
   }
   Result<PoolConfig> config = target.chosen();
   if (!config.ok()) return fail(config.status());
@@ -191,7 +196,7 @@ void add_query(CLI::App& app, Command* command) {
   verb->add_option("--rows", query->rows, "Rows of a table: the first and the last ones")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
       ->capture_default_str();
-  verb->add_option("--timeout", query->timeout, "Longest time, as 250ms, 5s, 10min")
+  verb->add_option("--timeout", query->timeout, "Longest time, as 250ms, 5s, 10min; 0: no limit")
       ->type_name("DURATION");
   verb->add_flag("--execute", query->execute, "Print how many rows were affected, not a result");
   verb->footer(

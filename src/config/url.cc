@@ -130,6 +130,7 @@ Result<PoolConfig> pool_from_url(std::string_view url, std::string_view pool_id)
   std::string type(url.substr(0, colon));
   if (type == "postgres") type = "postgresql";
   if (type == "sqlserver") type = "mssql";
+  ARROW_RETURN_NOT_OK(find_driver(type).status());
   std::string_view rest = url.substr(colon + 1);
   const size_t question = rest.find('?');
   std::string_view query = question == std::string_view::npos ? "" : rest.substr(question + 1);

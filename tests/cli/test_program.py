@@ -59,12 +59,14 @@ def on_terminal(command: list[str], cwd: pathlib.Path, until: bytes = b"", colum
         (["query", "--url", "sqlite::memory:", "--rows", "0", "select 1"], 2, "--rows"),
         (["query", "--url", "sqlite::memory:", "--timeout", "soon", "select 1"], 2, "10min"),
         (["query", "--url", "sqlite::memory:", "--param", "x", "select 1"], 2, "NAME=VALUE"),
+        (["query", "--url", "sqlite::memory:", "--param", "a=1", "--param", "a=2", "select :a"], 2, "given twice"),
         (["query", "--url", "sqlite::memory:", "-f", "missing.sql"], 2, "missing.sql"),
         (["query", "--url", "sqlite::memory:", "--output-file", "no/such/dir", "select 1"], 2, "no/such/dir"),
         (["query", "--url", "sqlite::memory:"], 2, "statement is empty"),
         (["query", "select 1"], 3, "--url sqlite:shop.db"),
         (["query", "-c", "missing.yaml", "select 1"], 3, "missing.yaml"),
         (["query", "--url", "oracle://x/y", "select 1"], 3, "sqlite"),
+        (["query", "--url", "sqllite:shop.db", "select 1"], 3, "this build has"),
         (["query", "--url", "sqlite:a.db?max_conections=3", "select 1"], 3, "max_connections"),
         (["config", "validate", "missing.yaml"], 3, "missing.yaml"),
     ],
@@ -121,6 +123,11 @@ def test_a_timeout_cancels_the_statement(run: Run, shop: str) -> None:
     )
     assert result.returncode == 1
     assert b"cenote: pool 'url'" in result.stderr
+
+
+def test_a_timeout_of_zero_is_none(run: Run, shop: str) -> None:
+    result = run("query", "--url", shop, "--timeout", "0", "-o", "csv", "select 1 as n")
+    assert (result.returncode, result.stdout) == (0, b"n\n1\n"), result.stderr
 
 
 def test_ctrl_c_ends_a_stream_with_130(program: str, shop: str) -> None:
