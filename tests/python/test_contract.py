@@ -188,6 +188,18 @@ async def test_a_stream_has_chunks(pools: cenote.DatabasePool) -> None:
     assert [frame async for frame in limited] == []
 
 
+async def test_a_stream_left_early_returns_its_connection(pools: cenote.DatabasePool) -> None:
+    sql = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"
+    async with pools.query_stream("main", sql, chunk_size=10) as stream:
+        assert stream.columns == ["i"]
+        async for frame in stream:
+            assert frame.rows()[0] == (1,)
+            break
+        assert (await pools.get_pool_status("main"))["active_connections"] == 1
+    assert (await pools.get_pool_status("main"))["active_connections"] == 0
+    assert [frame async for frame in stream] == []
+
+
 @pytest.mark.parametrize("library", ["pyarrow", "polars", "pandas", "batch", "frame", "capsule", "stream"])
 async def test_any_arrow_capable_frame_is_inserted(pools: cenote.DatabasePool, library: str) -> None:
     data = {"id": [1, 2], "name": ["a", None]}
