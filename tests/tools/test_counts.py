@@ -41,3 +41,8 @@ def test_the_closing_line_has_three_numbers() -> None:
     counts += tool.Counts(1, 2, 3)
     counts += tool.Counts(10)
     assert str(counts) == "11 passed, 2 failed, 3 skipped"
+
+
+def test_every_folder_with_python_tests_is_run() -> None:
+    folders = tool.python_folders()
+    assert {"tests/cli", "tests/faults", "tests/flight", "tests/node", "tests/python", "tests/tools"} <= set(folders)
