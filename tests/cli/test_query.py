@@ -92,6 +92,8 @@ def test_values_are_bound_by_place_and_by_name(run: Run, shop: str) -> None:
     )
     assert typed == [{"a": "integer", "b": "real", "c": "text", "d": "null", "e": "text", "f": "text"}]
     assert rows("select :a as a, :b as b", "--param", "a=x=y", "--param", "b='it''s'") == [{"a": "x=y", "b": "it's"}]
+    assert rows("select ? as a", "-5") == [{"a": -5}]
+    assert rows("--", "select ? as a", "-x") == [{"a": "-x"}]
     assert rows("select ? as a", "'; drop table goods; --") == [{"a": "'; drop table goods; --"}]
 
 
