@@ -14,7 +14,7 @@ BEGIN = "### `config` by type\n"
 
 
 def row(key: str, value: dict[str, Any], needed: bool) -> str:
-    text = value.get("description", "Who may log in.")
+    text = value.get("description", value.get("items", {}).get("description", ""))
     for alternative in value.get("anyOf", []):
         if "enum" in alternative:
             text += " One of " + ", ".join(f"`{choice}`" for choice in alternative["enum"]) + "."
@@ -57,8 +57,8 @@ def server_tables(name: str, section: dict[str, Any], level: int) -> str:
 def main() -> None:
     schema = json.loads(subprocess.check_output([ROOT / "build" / "bin" / "cenote", "config", "schema"]))
     head = PAGE.read_text().split(BEGIN)[0]
-    server = server_tables("server", schema["properties"]["server"], 2).rstrip("\n")
-    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}\n{server}\n")
+    servers = "".join(server_tables(name, schema["properties"][name], 2) for name in ("server", "coordinator"))
+    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}\n{servers.rstrip()}\n")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ struct DeploymentConfig {
   FailoverStrategy failover = LocalOnly{};
   MetricsOptions metrics;
   std::vector<PoolConfig> pools;
-  ServerOptions server;  // of a process that serves its pools to others
+  ServerOptions server;                         // of a process that serves its pools to others
+  CoordinatorServerOptions coordinator_server;  // of a process that is a coordinator
 };
 
 // `${env:X}` and `${file:P}` are resolved here. kConfig: "file:line:column: key 'x': what is wrong;
@@ -36,6 +37,9 @@ struct DeploymentConfig {
 Result<DeploymentConfig> load_config(const std::filesystem::path& file);
 // `name` stands for the file in messages.
 Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view name);
+// The same checks for a file of another machine: references are left alone, and the values they
+// stand for unchecked.
+Status check_config(std::string_view yaml, std::string_view name);
 
 // One pool from a URL: "sqlite:shop.db", "sqlite::memory:",
 // "postgresql://user:pw@host:5432/db?sslmode=require", "mssql://…"; a path without a scheme is an

@@ -56,4 +56,33 @@ struct ServerOptions {
   Duration drain_timeout = std::chrono::seconds(30);
 };
 
+// What a caller of the coordinator may do. A node registers and renews its own lease; a client
+// reads the nodes and asks for routes; an operator changes things; a viewer reads everything.
+enum class TokenRole : uint8_t { kNode, kClient, kOperator, kViewer };
+
+struct CoordinatorToken {
+  std::string name;   // stands in the audit log
+  std::string token;  // what the caller sends as `Authorization: Bearer …`
+  TokenRole role = TokenRole::kViewer;
+  std::string node_id;  // of a node's token: the only node it may speak for; empty: any
+  std::string expires;  // "2027-01-31" or "2027-01-31T12:00:00Z", UTC; empty: never
+};
+
+// How a coordinator serves: the top-level `coordinator:` of the YAML.
+struct CoordinatorServerOptions {
+  std::string cluster = "cenote";
+  std::string listen = "127.0.0.1:8080";  // port 0 picks a free one
+  std::string state = "coordinator.db";   // the SQLite file that outlives the process
+  TlsFiles tls;  // with client_ca, nodes must show a certificate whose SAN is their node_id
+  std::vector<CoordinatorToken>
+      tokens;  // none: everyone is an operator, which only loopback allows
+  int max_connections = 10'000;
+  bool staged = true;                                // roll-outs: canary, a quarter, all
+  Duration stage_hold = std::chrono::seconds(15);    // a stage lasts at least this long
+  Duration ack_timeout = std::chrono::seconds(30);   // for a node to apply or refuse
+  Duration suspect_after = std::chrono::seconds(3);  // of silence: no new work
+  Duration dead_after = std::chrono::seconds(5);     // of silence; the lease's time to live
+  int registrations_per_second = 50;                 // more are told to come back later
+};
+
 }  // namespace cenote

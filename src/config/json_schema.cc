@@ -165,10 +165,18 @@ std::string config_schema() {
   Json user = object(properties_of(user_keys()), "Who may use the node.");
   user["required"] = list({"name", "password"});
   server["properties"]["users"] = {{"type", "array"}, {"items", std::move(user)}};
-  Json properties{{"deployment", object(std::move(deployment), "")}, {"server", std::move(server)}};
+  Json coordinator = section_schema(coordinator_section());
+  Json token = object(properties_of(token_keys()), "Who may call the coordinator.");
+  token["required"] = list({"name", "token", "role"});
+  coordinator["properties"]["tokens"] = {{"type", "array"}, {"items", std::move(token)}};
+  Json properties{{"deployment", object(std::move(deployment), "")},
+                  {"server", std::move(server)},
+                  {"coordinator", std::move(coordinator)}};
   Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "cenote"}};
   schema.update(object(std::move(properties), ""));
-  schema["required"] = list({"deployment"});
+  schema["anyOf"] = Json::array(
+      {{{"required", list({"deployment"})}},
+       {{"required", list({"coordinator"})}, {"not", {{"required", list({"server"})}}}}});
   return schema.dump(2) + "\n";
 }
 

@@ -100,17 +100,21 @@ struct Value {
   std::string text;
   std::string shown;
   bool quotable = true;
+  bool pending = false;  // a reference that was not resolved
 };
 
 // Reads one file; each method names the place in its errors.
 class Reader {
  public:
-  explicit Reader(std::string name) : name_(std::move(name)) {}
+  // `resolve`: references are read; else the values that have one are not looked at.
+  Reader(std::string name, bool resolve) : name_(std::move(name)), resolve_(resolve) {}
 
   Result<DeploymentConfig> read(const YAML::Node& root) {
     DeploymentConfig config;
-    ARROW_RETURN_NOT_OK(check_map(root, "the file", {"deployment", "server"}));
+    ARROW_RETURN_NOT_OK(check_map(root, "the file", {"deployment", "server", "coordinator"}));
+    ARROW_RETURN_NOT_OK(read_coordinator(root["coordinator"], &config));
     const YAML::Node deployment = root["deployment"];
+    if (!deployment && root["coordinator"] && !root["server"]) return config;
     if (!deployment) return error(root, "deployment", "is missing at the top of the file");
     std::vector<std::string_view> known = {"mode", "pools"};
     for (const Section& section : deployment_sections()) known.push_back(section.name);
@@ -161,6 +165,9 @@ class Reader {
   Result<Value> scalar(const YAML::Node& node, std::string_view key, bool is_path = false) const {
     if (!node.IsScalar()) return error(node, key, "must be a single value");
     const std::string& raw = node.Scalar();
+    if (!resolve_ && has_reference(raw, is_path)) {
+      return Value{raw, "the value of " + shortened(raw), false, true};
+    }
     Result<std::string> text = resolve_references(raw, is_path);
     if (!text.ok()) return error(node, key, text.status().message());
     if (text->find('\0') != std::string::npos) return error(node, key, "has a zero byte");
@@ -179,6 +186,7 @@ class Reader {
       return Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const Value value, scalar(node, key));
+    if (value.pending) return Status::OK();
     const Status status = check_value(row.rule, value.text, value.shown);
     if (!status.ok()) return error(node, key, status.message());
     if (row.store) row.store(*target, value.text);
@@ -257,13 +265,48 @@ class Reader {
     return Status::OK();
   }
 
+  Status read_coordinator(const YAML::Node& node, DeploymentConfig* config) const {
+    if (!node) return Status::OK();
+    ARROW_RETURN_NOT_OK(read_section(node, coordinator_section(), config));
+    CoordinatorServerOptions& options = config->coordinator_server;
+    if (options.tls.certificate.empty() != options.tls.key.empty() ||
+        (options.tls.certificate.empty() && !options.tls.client_ca.empty())) {
+      return error(node["tls"], "tls", "needs both a certificate and its key");
+    }
+    if (options.suspect_after >= options.dead_after) {
+      return error(node, "suspect_after", "must be shorter than dead_after");
+    }
+    const YAML::Node tokens = node["tokens"];
+    if (!tokens) return Status::OK();
+    if (!tokens.IsSequence()) return error(tokens, "tokens", "must be a list: - name: …");
+    std::set<std::string> names;
+    for (const YAML::Node& each : tokens) {
+      CoordinatorToken token;
+      std::vector<std::string_view> known;
+      for (const KeyRow<CoordinatorToken>& row : token_keys()) known.push_back(row.name);
+      ARROW_RETURN_NOT_OK(check_map(each, "a token", known));
+      for (const char* key : {"name", "token", "role"}) {
+        if (!each[key]) return error(each, key, "is missing in this token");
+      }
+      ARROW_RETURN_NOT_OK(read_keys(each, token_keys(), &token));
+      if (!names.insert(token.name).second && resolve_) {
+        return error(each["name"], "name", "'" + shortened(token.name) + "' is given to two");
+      }
+      options.tokens.push_back(std::move(token));
+    }
+    return Status::OK();
+  }
+
   Status read_user(const YAML::Node& node, ServerUser* user) const {
     std::vector<std::string_view> known;
     for (const KeyRow<ServerUser>& row : user_keys()) known.push_back(row.name);
     ARROW_RETURN_NOT_OK(check_map(node, "a user", known));
     ARROW_RETURN_NOT_OK(read_keys(node, user_keys(), user));
     if (user->name.empty()) return error(node, "name", "is missing in this user");
-    if (user->password.empty()) return error(node, "password", "is missing in this user");
+    const bool pending = !resolve_ && node["password"];
+    if (user->password.empty() && !pending) {
+      return error(node, "password", "is missing in this user");
+    }
     for (const YAML::Node& pool : node["pools"]) {
       ARROW_ASSIGN_OR_RAISE(Value id, scalar(pool, "pools"));
       user->pools.push_back(std::move(id.text));
@@ -339,7 +382,9 @@ class Reader {
       if (own != nullptr) {
         const bool is_path = own->type == OptionType::kPath;
         ARROW_ASSIGN_OR_RAISE(const Value value, scalar(pair.second, key, is_path));
-        const Status status = check_driver_key(traits, key, value.text, value.shown, {});
+        const Status status = value.pending
+                                  ? Status::OK()
+                                  : check_driver_key(traits, key, value.text, value.shown, {});
         if (!status.ok()) return error(pair.second, key, status.message());
         pool->config[key] = value.text;
       } else if (const PoolKey* original = find_original(key)) {
@@ -353,7 +398,23 @@ class Reader {
   }
 
   const std::string name_;
+  const bool resolve_;
 };
+
+Result<DeploymentConfig> read_yaml(std::string_view yaml, const std::string& name, bool resolve) {
+  if (yaml.size() > kMostBytes) {
+    return make_error(ErrorKind::kConfig, name + ": larger than 1 MiB; is it the right file?");
+  }
+  ARROW_RETURN_NOT_OK(check_utf8(yaml, name));
+  try {
+    const std::string text(yaml);
+    ARROW_RETURN_NOT_OK(check_one_document(text, name));
+    return Reader(name, resolve).read(YAML::Load(text));
+  } catch (const YAML::Exception& error) {
+    return make_error(ErrorKind::kConfig,
+                      place(name, error.mark) + ": " + error.msg + hint_of_tab(yaml, error.mark));
+  }
+}
 
 }  // namespace
 
@@ -364,19 +425,11 @@ std::string_view to_string(DeploymentMode mode) {
 }
 
 Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view name) {
-  if (yaml.size() > kMostBytes) {
-    return make_error(ErrorKind::kConfig,
-                      std::string(name) + ": larger than 1 MiB; is it the right file?");
-  }
-  ARROW_RETURN_NOT_OK(check_utf8(yaml, std::string(name)));
-  try {
-    const std::string text(yaml);
-    ARROW_RETURN_NOT_OK(check_one_document(text, std::string(name)));
-    return Reader(std::string(name)).read(YAML::Load(text));
-  } catch (const YAML::Exception& error) {
-    return make_error(ErrorKind::kConfig, place(std::string(name), error.mark) + ": " + error.msg +
-                                              hint_of_tab(yaml, error.mark));
-  }
+  return read_yaml(yaml, std::string(name), true);
+}
+
+Status check_config(std::string_view yaml, std::string_view name) {
+  return read_yaml(yaml, std::string(name), false).status();
 }
 
 Result<DeploymentConfig> load_config(const std::filesystem::path& file) {

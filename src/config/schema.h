@@ -40,10 +40,12 @@ struct Section {
   std::span<const Section> sections;
   std::string_view list = {};  // a key whose value the reader reads itself; or empty
 };
-std::span<const Section> deployment_sections();   // all but `mode` and `pools`
-const Section& failover_section();                // a pool may have one too
-const Section& server_section();                  // `server:`, beside `deployment:`
-std::span<const KeyRow<ServerUser>> user_keys();  // of each of `server.users`
+std::span<const Section> deployment_sections();          // all but `mode` and `pools`
+const Section& failover_section();                       // a pool may have one too
+const Section& server_section();                         // `server:`, beside `deployment:`
+std::span<const KeyRow<ServerUser>> user_keys();         // of each of `server.users`
+const Section& coordinator_section();                    // `coordinator:`, beside them
+std::span<const KeyRow<CoordinatorToken>> token_keys();  // of each of `coordinator.tokens`
 
 const PoolKey* find_key(std::span<const PoolKey> rows, std::string_view name);
 // By the name in the original's flat keys.

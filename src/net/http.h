@@ -22,6 +22,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
   std::string peer;  // the client's address
+  // The DNS names and URIs in the client certificate, which the server's client_ca has signed.
+  std::vector<std::string> peer_names;
 
   // The first of that name (in lower case); empty if there is none.
   std::string_view header(std::string_view name) const;

@@ -29,10 +29,10 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/http_connection.h"
 #include "net/http_head.h"
 #include "net/listen_address.h"
 
@@ -131,6 +131,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
               "' can be reached from other machines, without TLS or a password; "
               "listen on 127.0.0.1, or set allow_remote: true if the network is trusted");
     }
+    if (!options_.tls.certificate.empty()) {
+      ARROW_ASSIGN_OR_RAISE(tls_, make_server_tls(options_.tls));
+    }
     error_code error;
     const tcp::endpoint endpoint(asio::ip::make_address(address.host, error), address.port);
     if (!error) acceptor_.open(endpoint.protocol(), error);
@@ -166,6 +169,15 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     if (worker_) worker_->join();
   }
 
+  Status reload_tls(const TlsFiles& files) {
+    if (options_.tls.certificate.empty()) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(TlsContext made, make_server_tls(files));
+    asio::post(context_, [self = shared_from_this(), made = std::move(made)]() mutable {
+      self->tls_ = std::move(made);
+    });
+    return Status::OK();
+  }
+
   void wake() {
     asio::post(context_, [self = shared_from_this()] { self->wake_all(); });
   }
@@ -173,7 +185,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   const std::string& address() const { return address_; }
 
  private:
-  using Stream = std::shared_ptr<beast::tcp_stream>;
+  using Stream = std::shared_ptr<HttpConnection>;
 
   void run() noexcept {
     try {
@@ -188,7 +200,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
-    for (const Stream& stream : streams_) stream->close();
+    for (const Stream& stream : streams_) stream->tcp().close();
     wake_all();
   }
 
@@ -210,7 +222,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
         refuse(socket);
       } else {
         close_on_exec(socket.native_handle());
-        auto stream = std::make_shared<beast::tcp_stream>(std::move(socket));
+        auto stream = std::make_shared<HttpConnection>(std::move(socket), core->tls_);
         core->streams_.insert(stream);
         asio::co_spawn(core->context_, serve(core, stream), asio::detached);
       }
@@ -230,8 +242,10 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   static asio::awaitable<void> serve(std::shared_ptr<Core> core, Stream stream) {
     std::string bytes;  // arrived and not yet used
     error_code ignored;
-    const std::string peer = stream->socket().remote_endpoint(ignored).address().to_string();
-    for (bool open = true, first = true; open && !core->stopping_; first = false) {
+    const std::string peer = stream->tcp().socket().remote_endpoint(ignored).address().to_string();
+    const bool greeted = co_await greet(core, stream);
+    const std::vector<std::string> names = stream->peer_names();
+    for (bool open = greeted, first = true; open && !core->stopping_; first = false) {
       const Duration wait = first ? core->options_.head_timeout : core->options_.idle_timeout;
       const bool whole = co_await read_head(core, stream, &bytes, wait);
       if (core->stopping_ || bytes.empty()) break;
@@ -244,11 +258,22 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
         head.refusal = HttpRefusal{431, "the head is too large"};
       }
       head.request.peer = peer;
+      head.request.peer_names = names;
       open = co_await respond(core, stream, head, &bytes);
       if (!open) co_await linger(stream);
     }
-    stream->close();
+    stream->tcp().close();
     core->streams_.erase(stream);
+  }
+
+  // The TLS handshake, where there is one.
+  static asio::awaitable<bool> greet(std::shared_ptr<Core> core, Stream stream) {
+    if (!stream->is_secure()) co_return true;
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    stream->tcp().expires_after(core->options_.head_timeout);
+    co_await stream->async_handshake(token);
+    co_return !error;
   }
 
   // Reads the body, asks the handler, writes what it says. Whether another request may follow.
@@ -264,9 +289,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     const bool may_go_on = !head.refusal && (match.route != nullptr || head.body_length == 0);
     HttpResponse response;
     if (head.refusal) {
-      response = refused(*head.refusal);
+      response = core->refused(*head.refusal);
     } else if (match.route == nullptr) {
-      response = unmatched(match);
+      response = core->unmatched(match);
     } else {
       const bool got = co_await read_body(core, stream, head, bytes);
       if (!got) co_return false;
@@ -291,11 +316,12 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     co_return open&& sent;
   }
 
-  static HttpResponse refused(const HttpRefusal& refusal) {
+  HttpResponse refused(const HttpRefusal& refusal) const {
+    if (options_.refusal) return options_.refusal(refusal.status, refusal.reason);
     return {.status = refusal.status, .body = std::string(refusal.reason) + "\n"};
   }
 
-  static HttpResponse unmatched(const HttpMatch& match) {
+  HttpResponse unmatched(const HttpMatch& match) const {
     if (match.allow.empty()) return refused({404, "there is nothing at this path"});
     HttpResponse response = refused({405, "this path answers other methods"});
     response.headers.emplace_back("Allow", match.allow);
@@ -306,7 +332,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
                                          std::string* bytes) {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    stream->expires_after(core->options_.body_timeout);
+    stream->tcp().expires_after(core->options_.body_timeout);
     if (head.body_length > bytes->size() && head.request.header("expect") == "100-continue") {
       const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
       auto buffer = asio::buffer(go_on);
@@ -344,9 +370,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
       if (response) co_return std::move(*response);
       if (last) break;
       co_await sleep(core, stream, wait->until);
-      if (!stream->socket().is_open()) break;
+      if (!stream->tcp().socket().is_open()) break;
     }
-    co_return HttpResponse{.status = 503, .body = "the server is stopping\n"};
+    co_return core->refused({503, "the server is stopping"});
   }
 
   // Until wake(), `until`, or the client left.
@@ -358,14 +384,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await timer.async_wait(token);
     core->sleepers_.erase(&timer);
-    if (has_left(*stream)) stream->close();
-  }
-
-  // A client that closed its side shows as an end of file that can be peeked at.
-  static bool has_left(beast::tcp_stream& stream) {
-    char byte = 0;
-    const auto got = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    if (stream->has_left()) stream->tcp().close();
   }
 
   // Sends pieces as they come, as chunks. An answer without end never leaves the connection usable.
@@ -382,7 +401,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
     http::response_serializer<http::string_body> serializer(start);
-    stream->expires_after(core->options_.write_timeout);
+    stream->tcp().expires_after(core->options_.write_timeout);
     co_await http::async_write_header(*stream, serializer, token);
     TimePoint due = Clock::now();
     bool more = true;
@@ -394,13 +413,13 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
       if (!piece.empty()) {
         const std::string sent = chunked ? chunk_of(piece) : piece;
         auto buffer = asio::buffer(sent);
-        stream->expires_after(core->options_.write_timeout);
+        stream->tcp().expires_after(core->options_.write_timeout);
         co_await asio::async_write(*stream, buffer, token);
         continue;  // there may be more already
       }
       if (!more) break;
       co_await sleep(core, stream, Deadline(due));
-      if (!stream->socket().is_open()) co_return false;
+      if (!stream->tcp().socket().is_open()) co_return false;
     }
     if (!error && chunked) {
       const std::string end = "0\r\n\r\n";
@@ -420,7 +439,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
         co_return bytes->find("\r\n\r\n") + 4 <= core->options_.max_head;
       }
       if (bytes->size() >= core->options_.max_head || refusal_of_part(*bytes)) co_return false;
-      stream->expires_at(deadline);
+      stream->tcp().expires_at(deadline);
       error_code error;
       auto token = asio::redirect_error(asio::use_awaitable, error);
       auto buffer = asio::buffer(part);
@@ -437,7 +456,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
 
   static asio::awaitable<bool> write_answer(std::shared_ptr<Core> core, Stream stream,
                                             Answer& answer, bool head_only) {
-    stream->expires_after(core->options_.write_timeout);
+    stream->tcp().expires_after(core->options_.write_timeout);
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
     http::response_serializer<http::string_body> serializer(answer);
@@ -453,11 +472,15 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   // client is given a moment to read and close.
   static asio::awaitable<void> linger(Stream stream) {
     error_code error;
-    stream->socket().shutdown(tcp::socket::shutdown_send, error);
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    stream->tcp().expires_after(std::chrono::seconds(1));
+    if (stream->is_secure()) {
+      co_await stream->async_shutdown(token);
+      co_return;
+    }
+    stream->tcp().socket().shutdown(tcp::socket::shutdown_send, error);
     std::array<char, 4096> ignored;
     auto buffer = asio::buffer(ignored);
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    stream->expires_after(std::chrono::seconds(1));
     constexpr int kMostReads = 64;
     for (int i = 0; i < kMostReads && !error; ++i) {
       co_await stream->async_read_some(buffer, token);
@@ -468,6 +491,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   const std::vector<HttpRoute> routes_;
   const pid_t owner_ = ::getpid();
   std::string address_;
+  TlsContext tls_;  // of the next connections; null: plain
   asio::io_context context_{1};
   tcp::acceptor acceptor_{context_};
   asio::steady_timer pause_{context_};
@@ -489,6 +513,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options,
   auto core = std::make_shared<Core>(std::move(options), std::move(routes));
   ARROW_RETURN_NOT_OK(core->listen());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
+}
+
+Status HttpServer::reload_tls(const TlsFiles& files) {
+  return core_->reload_tls(files);
 }
 
 void HttpServer::wake() {

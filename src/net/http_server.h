@@ -2,12 +2,15 @@
 // Content-Length; answers may wait for something to happen, or go on without end.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cenote/deadline.h"
 #include "cenote/error.h"
+#include "cenote/server.h"
 
 #include "net/http_routes.h"
 
@@ -15,6 +18,7 @@ namespace cenote {
 
 struct HttpServerOptions {
   std::string listen;         // net/listen_address.h
+  TlsFiles tls{};             // a certificate makes it https
   bool allow_remote = false;  // false: an address that is not loopback is refused
   size_t max_head = 8 * 1024;
   size_t max_connections = 64;  // one more is answered with 429
@@ -23,6 +27,9 @@ struct HttpServerOptions {
   Duration idle_timeout = std::chrono::seconds(60);  // between requests of one connection
   Duration body_timeout = std::chrono::seconds(10);
   Duration write_timeout = std::chrono::seconds(10);
+  // How a request is answered that no handler saw (400, 404, 405, 411, 413, 431, 503); by default
+  // one line of text.
+  std::function<HttpResponse(int status, std::string_view reason)> refusal{};
 };
 
 // Owns one thread, which does all its work, and one worker if a route blocks. Thread-safe.
@@ -34,6 +41,10 @@ class HttpServer {
   // Stops in this order: no new connections, open ones closed, the thread joined. After a fork the
   // child leaves the parent's server alone.
   ~HttpServer();
+
+  // Certificates for the connections to come; on an error the old ones stay. A server that began
+  // plain stays so.
+  Status reload_tls(const TlsFiles& files);
 
   // Something happened that waiting answers and feeds may want to tell.
   void wake();
