@@ -53,6 +53,7 @@ int run(int argc, const char* const* argv) {
   add_config(app, &command);
   add_bench(app, &command);
   add_node(app, &command);
+  add_coordinator(app, &command);
   add_completion(app, &command);
   if (argc <= 1) {
     std::fputs(app.help().c_str(), stderr);

@@ -17,6 +17,7 @@ void add_status(CLI::App& app, Command* command);
 void add_config(CLI::App& app, Command* command);
 void add_bench(CLI::App& app, Command* command);
 void add_node(CLI::App& app, Command* command);
+void add_coordinator(CLI::App& app, Command* command);
 // Last, since it describes the others.
 void add_completion(CLI::App& app, Command* command);
 

@@ -42,9 +42,12 @@ std::string sha256(std::string_view text) {
 }
 
 std::string now_text() {
-  const auto now = std::chrono::system_clock::now();
+  return time_text(std::chrono::system_clock::now());
+}
+
+std::string time_text(std::chrono::system_clock::time_point time) {
   const auto millis =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
   const std::time_t seconds = static_cast<std::time_t>(millis / 1000);
   std::tm parts{};
   gmtime_r(&seconds, &parts);

@@ -3,6 +3,7 @@
 // shows.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@ namespace cenote::coordinator {
 // Lower-case hexadecimal SHA-256.
 std::string sha256(std::string_view text);
 // UTC, RFC 3339, milliseconds.
+std::string time_text(std::chrono::system_clock::time_point time);
 std::string now_text();
 
 struct Actor {

@@ -41,6 +41,7 @@ Result<std::unique_ptr<PoolCoordinator>> PoolCoordinator::open(Options options,
 Status PoolCoordinator::restore(const CallContext& context) {
   const Lock changes(changes_);
   ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  ARROW_RETURN_NOT_OK(restore_tokens(context));
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(context, "nodes/"));
   std::vector<cluster::NodeRecord> nodes;
   for (const Item& item : items) {
@@ -244,24 +245,45 @@ std::vector<cluster::PoolInstance> PoolCoordinator::discover_pools(std::string_v
   return registry_->discover_pools(pool_id);
 }
 
+const PoolCoordinator::Candidates& PoolCoordinator::candidates(const PoolRequest& request,
+                                                               TimePoint now) {
+  constexpr size_t kMostZones = 1'000;  // zones are the callers' words
+  constexpr Duration kLoadsMove = std::chrono::seconds(1);
+  if (candidates_.size() >= kMostZones) candidates_.clear();
+  Candidates& known = candidates_[{request.pool_id, request.zone}];
+  const bool fresh = known.targets != nullptr && known.revision == registry_->revision() &&
+                     now - known.made < kLoadsMove;
+  if (fresh) return known;
+  known.revision = registry_->revision();
+  known.made = now;
+  known.instances = registry_->discover_pools(request.pool_id);
+  known.targets = route::Targets::build(known.instances, request.zone, nullptr);
+  for (const cluster::PoolInstance& each : known.instances) {
+    const route::Target* target = known.targets->find(each.node_id);
+    if (target != nullptr) target->load->tell_waiting(each.pool.active + each.pool.waiting);
+  }
+  return known;
+}
+
 Result<PoolResponse> PoolCoordinator::route_request(const PoolRequest& request) {
   const Lock state(state_);
-  const std::vector<cluster::PoolInstance> all = registry_->discover_pools(request.pool_id);
-  if (all.empty()) {
+  const TimePoint now = Clock::now();
+  const Candidates& all = candidates(request, now);
+  if (all.instances.empty()) {
+    candidates_.erase({request.pool_id, request.zone});
     return refuse(Refusal::kNotFound, "no node serves a pool '" + request.pool_id + "'");
   }
-  const auto targets = route::Targets::build(all, request.zone, nullptr);
   PoolResponse response;
   response.term = registry_->term();
   response.revision = registry_->revision();
   std::vector<const route::Target*> tried;
   while (response.instances.size() < kRanked) {
     const route::Targets::Choice choice =
-        targets->choose(request.need, *load_balancer_, Clock::now(), random_bits(), tried);
+        all.targets->choose(request.need, *load_balancer_, now, random_bits(), tried);
     if (choice.target == nullptr) break;
     tried.push_back(choice.target);
     const auto chosen = std::find_if(
-        all.begin(), all.end(),
+        all.instances.begin(), all.instances.end(),
         [&](const cluster::PoolInstance& each) { return each.node_id == choice.target->node_id; });
     response.instances.push_back(*chosen);
   }

@@ -20,6 +20,7 @@
 #include "coordinator/audit.h"
 #include "coordinator/refusal.h"
 #include "coordinator/store.h"
+#include "coordinator/tokens.h"
 #include "route/targets.h"
 
 namespace cenote::coordinator {
@@ -99,6 +100,17 @@ class PoolCoordinator {
   Result<Json> abort_rollout(std::string_view scope, const std::string& reason,
                              const Change& change);
 
+  // ---- Tokens. The book is also the server's, which lets callers in by it.
+  TokenBook& tokens() { return tokens_; }
+  // The answer holds the token itself, this once; its repetition does not.
+  Result<Json> create_token(TokenRecord token, const Change& change);
+  Result<Json> revoke_token(std::string_view name, const Change& change);
+
+  // Whether the store answers.
+  Status ready() const;
+  // Idempotent answers from before this time (as now_text() writes it).
+  void forget_old_answers(const std::string& before);
+
   Result<Json> audit(uint64_t before, size_t limit) const;
   Status verify_audit() const;
   // All nodes' metrics as one exposition, and ADR-002's five groups as JSON.
@@ -112,6 +124,15 @@ class PoolCoordinator {
   void on_change(std::function<void()> listener);
 
  private:
+  // A pool's instances as callers of one zone choose among them; made anew as loads move.
+  struct Candidates {
+    uint64_t revision = 0;
+    TimePoint made;
+    std::vector<cluster::PoolInstance> instances;
+    std::shared_ptr<const route::Targets> targets;
+  };
+  const Candidates& candidates(const PoolRequest& request, TimePoint now) CENOTE_REQUIRES(state_);
+
   // One line of configurations. A node takes those of the scope that it names.
   struct Scope {
     uint64_t head = 0;                          // the newest version; 0: none yet
@@ -121,6 +142,7 @@ class PoolCoordinator {
 
   PoolCoordinator(Options options, std::unique_ptr<Store> store);
   Status restore(const CallContext& context);
+  Status restore_tokens(const CallContext& context);
   // The stored answer of a repeated request, if this is one.
   Result<std::optional<Json>> replay(const CallContext& context, const Change& change) const
       CENOTE_REQUIRES(changes_);
@@ -145,6 +167,7 @@ class PoolCoordinator {
 
   const Options options_;
   const std::unique_ptr<Store> store_;
+  TokenBook tokens_;
 
   // Orders administrative changes; held across the store's commits, never while heartbeats wait.
   mutable Mutex changes_;
@@ -155,6 +178,8 @@ class PoolCoordinator {
   std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(state_);
   cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(state_);
   std::unique_ptr<route::Balancer> load_balancer_ CENOTE_GUARDED_BY(state_);
+  std::map<std::pair<std::string, std::string>, Candidates> candidates_
+      CENOTE_GUARDED_BY(state_);  // by pool and zone
   std::function<void()> listener_ CENOTE_GUARDED_BY(state_);
   uint64_t announced_ CENOTE_GUARDED_BY(state_) = 0;
 };

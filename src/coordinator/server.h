@@ -1,0 +1,42 @@
+// A coordinator as a process runs it: the store, PoolCoordinator, its API over HTTP, and the thread
+// that judges nodes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cenote/server.h"
+
+#include "coordinator/api.h"
+#include "net/http_server.h"
+
+namespace cenote::coordinator {
+
+class CoordinatorServer {
+ public:
+  // Serves when this returns. kConfig for what the configuration has wrong: among others an address
+  // that other machines reach, without both TLS and tokens.
+  static Result<std::unique_ptr<CoordinatorServer>> start(CoordinatorServerOptions options);
+  // Open requests and watches are closed, then the store.
+  ~CoordinatorServer();
+
+  // "http://127.0.0.1:8080", with the port that was picked.
+  std::string url() const;
+  PoolCoordinator& coordinator() { return *coordinator_; }
+  // Takes the tokens and the certificate files anew; on an error all stays as it is.
+  Status reload(const CoordinatorServerOptions& options);
+
+ private:
+  CoordinatorServer() = default;
+  void judge(const std::stop_token& stop) noexcept;
+
+  std::unique_ptr<PoolCoordinator> coordinator_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<HttpServer> http_;
+  bool secure_ = false;
+  std::jthread judge_;  // last: ends before what it uses
+};
+
+}  // namespace cenote::coordinator
