@@ -1,4 +1,4 @@
-"""Rewrites the tables of docs/configuration.md that `cenote config schema` knows: those of databases and servers."""
+"""Rewrites the tables of docs/configuration.md that `cenote config schema` knows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
 IGNORED = {"auto_scaling", "retry_attempts", "log_slow_queries", "log_threshold_ms"}
+CLUSTER = ("coordinator", "remote", "node", "load_balancer")
 BEGIN = "### `config` by type\n"
 
 
@@ -57,8 +58,10 @@ def server_tables(name: str, section: dict[str, Any], level: int) -> str:
 def main() -> None:
     schema = json.loads(subprocess.check_output([ROOT / "build" / "bin" / "cenote", "config", "schema"]))
     head = PAGE.read_text().split(BEGIN)[0]
+    deployment = schema["properties"]["deployment"]["properties"]
+    cluster = "".join(server_tables(f"deployment.{name}", deployment[name], 2) for name in CLUSTER)
     servers = "".join(server_tables(name, schema["properties"][name], 2) for name in ("server", "coordinator"))
-    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}\n{servers.rstrip()}\n")
+    PAGE.write_text(f"{head}{BEGIN}\n{tables(schema)}\n{cluster}{servers.rstrip()}\n")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ PUBLIC = {
     "params.h": "base",
     "driver.h": "driver",
     "pool.h": "pool",
+    "deployment.h": "base",
     "failover.h": "base",
     "config.h": "config",
     "manager.h": "manager",

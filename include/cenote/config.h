@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cenote/deployment.h"
 #include "cenote/failover.h"
 #include "cenote/pool.h"
 #include "cenote/server.h"
@@ -28,6 +29,10 @@ struct DeploymentConfig {
   FailoverStrategy failover = LocalOnly{};
   MetricsOptions metrics;
   std::vector<PoolConfig> pools;
+  CoordinatorAccess coordinator;  // of mode coordinated
+  NodeAccess remote;
+  LoadBalanceAlgorithm load_balancer = LoadBalanceAlgorithm::kP2cEwma;
+  NodeIdentity node;
   ServerOptions server;                         // of a process that serves its pools to others
   CoordinatorServerOptions coordinator_server;  // of a process that is a coordinator
 };

@@ -45,9 +45,16 @@ struct FlightServerOptions {
   Duration token_lifetime = std::chrono::hours(12);
 };
 
+// HTTP for operators and their tools: health, metrics, status.
+struct AdminServerOptions {
+  std::string listen;         // "127.0.0.1:8816"; port 0 picks a free one; empty: off
+  bool allow_remote = false;  // needed to listen on an address that is not loopback
+};
+
 struct ServerOptions {
   std::string node_id;  // empty: host name and port
   FlightServerOptions flight;
+  AdminServerOptions admin;
   std::vector<ServerUser> users;  // none: everyone is admitted, which only loopback allows
   // Signs login tokens; the same on every node of a cluster, so that a token of one is good at all.
   // Empty: a random one, good for this process.

@@ -126,12 +126,7 @@ class Reader {
     ARROW_RETURN_NOT_OK(check_failover(deployment["failover"]));
     ARROW_RETURN_NOT_OK(read_pools(deployment["pools"], &config.pools));
     ARROW_RETURN_NOT_OK(read_server(root["server"], &config));
-    // Last, so that a file for a later version is checked as far as it can be.
-    if (config.mode != DeploymentMode::kStandalone) {
-      return error(deployment["mode"], "mode",
-                   "'" + std::string(to_string(config.mode)) +
-                       "' is not in this version; write standalone, the rest may stay");
-    }
+    ARROW_RETURN_NOT_OK(check_cluster(deployment, config));
     return config;
   }
 
@@ -230,6 +225,26 @@ class Reader {
     }
     return error(node, "mode",
                  value.shown + " is no mode; write standalone, coordinated or distributed");
+  }
+
+  // Last, so that a file for a later version is checked as far as it can be.
+  Status check_cluster(const YAML::Node& deployment, const DeploymentConfig& config) const {
+    if (config.mode == DeploymentMode::kFullDistributed) {
+      return error(deployment["mode"], "mode",
+                   "'distributed' is not in this version; write standalone or coordinated, the "
+                   "rest may stay");
+    }
+    if (config.mode == DeploymentMode::kCoordinated && config.coordinator.endpoints.empty()) {
+      return error(deployment["mode"], "mode",
+                   "'coordinated' needs a coordinator; write "
+                   "coordinator: {endpoint: \"http://coordinator:8080\"}");
+    }
+    for (const auto& [name, tls] : {std::pair{"coordinator", &config.coordinator.tls},
+                                    std::pair{"remote", &config.remote.tls}}) {
+      if (tls->certificate.empty() == tls->key.empty()) continue;
+      return error(deployment[name], name, "needs both a certificate and its key");
+    }
+    return Status::OK();
   }
 
   // Of the deployment or of a pool; its keys have been checked.

@@ -129,9 +129,6 @@ const std::vector<DeploymentKey>& prometheus_rows() {
   return rows;
 }
 
-constexpr std::string_view kAlgorithms =
-    "round_robin|least_connections|weighted_round_robin|random|p2c_ewma";
-
 // Keys of the modes that this version lacks. They are known, so that one file serves all modes, and
 // checked, so that it will still be right then.
 const std::vector<DeploymentKey>& rows_of(std::string_view section) {
@@ -141,37 +138,26 @@ const std::vector<DeploymentKey>& rows_of(std::string_view section) {
       {"backup", kText, "Of active_standby: the one used otherwise.", {}},
       {"switch_threshold", kDuration, "Of active_standby: how long the primary must be down.", {}},
       {"pools", {Kind::kTexts}, "Of load_balanced: the pools that share the load.", {}},
-      {"algorithm", one_of(kAlgorithms), "Of load_balanced: how they share it.", {}}};
-  static const std::vector<DeploymentKey> node = {
-      {"id", kText, "Name of this process among the nodes.", {}},
-      {"advertise", {Kind::kAddress}, "host:port under which others reach it.", {}}};
-  static const std::vector<DeploymentKey> coordinator = {
-      {"endpoint", kText, "URL of the coordinator.", {}}};
+      {"algorithm", one_of(kBalanceAlgorithms), "Of load_balanced: how they share it.", {}}};
   static const std::vector<DeploymentKey> discovery = {
       {"type", one_of("consul|etcd|static"), "What keeps the list of nodes.", {}},
       {"endpoint", kText, "Its host:port.", {}}};
-  static const std::vector<DeploymentKey> load_balancer = {
-      {"algorithm", one_of(kAlgorithms), "How queries are shared among instances.", {}}};
   static const std::vector<DeploymentKey> partition = {
       {"detection_interval", kDuration, "How often the cluster's view is checked.", {}},
       {"recovery_strategy", one_of("gradual|immediate|manual"), "How traffic comes back.", {}},
       {"local_cache_ttl", kDuration, "How long the last view is used.", {}}};
-  return section == "failover"        ? failover
-         : section == "node"          ? node
-         : section == "coordinator"   ? coordinator
-         : section == "discovery"     ? discovery
-         : section == "load_balancer" ? load_balancer
-                                      : partition;
+  return section == "failover" ? failover : section == "discovery" ? discovery : partition;
 }
 
 const std::vector<Section>& sections() {
   static const std::vector<Section> in_metrics = {
       {"prometheus", "The endpoint that Prometheus scrapes.", prometheus_rows(), {}}};
   static const std::vector<Section> all = {
-      {"node", "This process among the nodes.", rows_of("node"), {}},
-      {"coordinator", "Of mode coordinated.", rows_of("coordinator"), {}},
+      {"node", "This process among the nodes.", node_keys(), {}},
+      {"coordinator", "Where the coordinator of mode coordinated answers.", coordinator_keys(), {}},
+      {"remote", "How this process logs in to the nodes that serve pools.", remote_keys(), {}},
       {"discovery", "Of mode distributed.", rows_of("discovery"), {}},
-      {"load_balancer", "How instances are chosen.", rows_of("load_balancer"), {}},
+      {"load_balancer", "How instances are chosen.", load_balancer_keys(), {}},
       {"failover", "What happens when a database is down.", rows_of("failover"), {}},
       {"partition", "What happens when the cluster is out of reach.", rows_of("partition"), {}},
       {"metrics", "How metrics leave the process.", metrics_rows(), in_metrics}};

@@ -32,6 +32,14 @@ using DeploymentKey = KeyRow<DeploymentConfig>;
 std::span<const PoolKey> pool_keys();    // of a pool's `pool:`
 std::span<const PoolKey> health_keys();  // of a pool's `health:`
 
+// Of the sections that clusters need (deployment_keys.cc).
+std::span<const DeploymentKey> node_keys();
+std::span<const DeploymentKey> coordinator_keys();
+std::span<const DeploymentKey> remote_keys();
+std::span<const DeploymentKey> load_balancer_keys();
+inline constexpr std::string_view kBalanceAlgorithms =
+    "round_robin|least_connections|weighted_round_robin|random|p2c_ewma";
+
 // A section of `deployment:`, with sections of its own.
 struct Section {
   std::string_view name;

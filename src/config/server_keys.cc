@@ -90,6 +90,23 @@ const std::vector<DeploymentKey>& flight_rows() {
   return rows;
 }
 
+const std::vector<DeploymentKey>& admin_rows() {
+  static const std::vector<DeploymentKey> rows = {
+      {"listen", kText,
+       "Address and port of health, metrics and status by HTTP, as 127.0.0.1:8816; off without it.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.server.admin.listen = value;
+       }},
+      {"allow_remote",
+       {Kind::kBoolean},
+       "Needed to listen on an address that other machines reach: there is no TLS and no password.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.server.admin.allow_remote = parse_boolean(value).ValueOr(false);
+       }},
+  };
+  return rows;
+}
+
 const std::vector<DeploymentKey>& server_rows() {
   static const std::vector<DeploymentKey> rows = {
       {"node_id", kText, "The node's stable name; by default host and port.",
@@ -113,7 +130,8 @@ const Section& server_section() {
   static const std::vector<Section> in_flight = {
       {"tls", "Encryption; needed on addresses that other machines reach.", tls_rows(), {}}};
   static const std::vector<Section> in_server = {
-      {"flight", "The Arrow Flight SQL server.", flight_rows(), in_flight}};
+      {"flight", "The Arrow Flight SQL server.", flight_rows(), in_flight},
+      {"admin", "HTTP for operators and their tools.", admin_rows(), {}}};
   static const Section server = {"server", "Serving this process's pools to others.", server_rows(),
                                  in_server, "users"};
   return server;

@@ -210,10 +210,38 @@ TEST(Config, the_prometheus_endpoint_is_read) {
 }
 
 TEST(Config, a_mode_of_a_later_version_is_refused_with_its_place) {
-  const std::string text =
-      error_of("deployment:\n  mode: coordinated\n  coordinator: {endpoint: \"http://c:8080\"}\n");
-  EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'coordinated' is not in this version"), 0U)
+  const std::string text = error_of("deployment:\n  mode: distributed\n");
+  EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'distributed' is not in this version"), 0U)
       << text;
+}
+
+TEST(Config, mode_coordinated_knows_its_coordinator_and_the_way_to_nodes) {
+  const auto config = parse_config(
+      "deployment:\n  mode: coordinated\n"
+      "  coordinator: {endpoint: 'http://a:8080, http://b:8080', token: t, ca: ca.pem}\n"
+      "  remote: {username: u, password: p, connect_timeout: 2s}\n"
+      "  node: {id: n1, advertise: 'h:1', zone: z, weight: 3, state_dir: /var/lib/x}\n"
+      "  load_balancer: {algorithm: round_robin}\n",
+      "x");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->mode, DeploymentMode::kCoordinated);
+  EXPECT_EQ(config->coordinator.endpoints,
+            (std::vector<std::string>{"http://a:8080", "http://b:8080"}));
+  EXPECT_EQ(config->coordinator.token, "t");
+  EXPECT_EQ(config->coordinator.tls.ca, "ca.pem");
+  EXPECT_EQ(config->remote.username, "u");
+  EXPECT_EQ(config->remote.connect_timeout, std::chrono::seconds(2));
+  EXPECT_EQ(config->node.id, "n1");
+  EXPECT_EQ(config->node.zone, "z");
+  EXPECT_EQ(config->node.weight, 3);
+  EXPECT_EQ(config->load_balancer, LoadBalanceAlgorithm::kRoundRobin);
+}
+
+TEST(Config, mode_coordinated_without_a_coordinator_says_what_to_write) {
+  const std::string text = error_of("deployment:\n  mode: coordinated\n");
+  EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'coordinated' needs a coordinator"), 0U)
+      << text;
+  EXPECT_NE(text.find("coordinator: {endpoint:"), std::string::npos) << text;
 }
 
 TEST(Config, a_tab_is_called_a_tab) {

@@ -1,0 +1,48 @@
+// How a process takes part in a cluster: where it asks, how it reaches nodes, and who it is to
+// others. Parts of the YAML's `deployment:` that the mode standalone does not need.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cenote/deadline.h"
+
+namespace cenote {
+
+// Files in PEM. Without `ca` the system's authorities are trusted.
+struct ClientTlsFiles {
+  std::string ca;
+  std::string certificate;  // with `key`: our own, where the server asks for one (mTLS)
+  std::string key;
+};
+
+// Where the coordinator answers.
+struct CoordinatorAccess {
+  std::vector<std::string> endpoints;  // "http://coordinator:8080"; one that does not answer is
+                                       // left for the next
+  std::string token;
+  ClientTlsFiles tls;
+};
+
+// How this process logs in to the nodes that serve pools.
+struct NodeAccess {
+  std::string username;  // empty: none
+  std::string password;
+  std::string token;  // in place of name and password
+  ClientTlsFiles tls;
+  Duration connect_timeout = std::chrono::seconds(3);
+};
+
+// This process among the nodes.
+struct NodeIdentity {
+  std::string id;  // empty: server.node_id, else host name and port
+  std::string
+      advertise;        // host:port for others; empty: server.flight.advertise, else as it listens
+  std::string zone;     // targets of the same zone are preferred
+  double weight = 1.0;  // its share of the work beside other nodes
+  // Where the node keeps its incarnation, a number that grows with every start. Empty:
+  // $STATE_DIRECTORY, else $XDG_STATE_HOME/cenote, else ~/.local/state/cenote.
+  std::string state_dir;
+};
+
+}  // namespace cenote

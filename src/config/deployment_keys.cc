@@ -1,0 +1,129 @@
+// The rows of `deployment:` that only clusters need: this process as a node, the coordinator, the
+// way to nodes, the choice among them.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+
+namespace cenote {
+namespace {
+
+using Kind = ValueRule::Kind;
+
+constexpr ValueRule kText{Kind::kText};
+
+// The stores below parse what has passed the rule, so that failures cannot happen.
+template <typename Part, typename Inner>
+auto text(Part DeploymentConfig::* part, Inner Part::* inner, std::string Inner::* field) {
+  return
+      [=](DeploymentConfig& config, std::string_view value) { config.*part.*inner.*field = value; };
+}
+template <typename Part>
+auto text(Part DeploymentConfig::* part, std::string Part::* field) {
+  return [=](DeploymentConfig& config, std::string_view value) { config.*part.*field = value; };
+}
+
+std::vector<std::string> split(std::string_view list) {
+  std::vector<std::string> items;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    std::string_view item = list.substr(0, end);
+    list.remove_prefix(std::min(end + 1, list.size()));
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!item.empty()) items.emplace_back(item);
+  }
+  return items;
+}
+
+LoadBalanceAlgorithm algorithm_named(std::string_view name) {
+  const auto names = split_choices(kBalanceAlgorithms);
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return static_cast<LoadBalanceAlgorithm>(i);
+  }
+  return LoadBalanceAlgorithm::kP2cEwma;
+}
+
+}  // namespace
+
+std::span<const DeploymentKey> node_keys() {
+  static constexpr auto kNode = &DeploymentConfig::node;
+  static const std::vector<DeploymentKey> rows = {
+      {"id", kText, "Name of this process among the nodes; by default host and port.",
+       text(kNode, &NodeIdentity::id)},
+      {"advertise", kText, "host:port under which others reach it.",
+       text(kNode, &NodeIdentity::advertise)},
+      {"zone", kText, "Where this process runs; targets of the same zone are preferred.",
+       text(kNode, &NodeIdentity::zone)},
+      {"weight",
+       {Kind::kInteger, 1, 1'000},
+       "Its share of the work beside other nodes; 1 by default.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.node.weight = static_cast<double>(parse_integer(value).ValueOr(1));
+       }},
+      {"state_dir", kText,
+       "Where a node keeps the number of its starts; by default $STATE_DIRECTORY, "
+       "$XDG_STATE_HOME/cenote or ~/.local/state/cenote.",
+       text(kNode, &NodeIdentity::state_dir)},
+  };
+  return rows;
+}
+
+std::span<const DeploymentKey> coordinator_keys() {
+  static constexpr auto kCoordinator = &DeploymentConfig::coordinator;
+  static constexpr auto kTls = &CoordinatorAccess::tls;
+  static const std::vector<DeploymentKey> rows = {
+      {"endpoint", kText, "URL of the coordinator, as http://coordinator:8080; several by commas.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.coordinator.endpoints = split(value);
+       }},
+      {"token", kText, "Sent with every call, best as ${env:NAME} or ${file:PATH}.",
+       text(kCoordinator, &CoordinatorAccess::token)},
+      {"ca", kText, "The authority that signed the coordinator's certificate, PEM.",
+       text(kCoordinator, kTls, &ClientTlsFiles::ca)},
+      {"certificate", kText, "This process's own certificate, PEM.",
+       text(kCoordinator, kTls, &ClientTlsFiles::certificate)},
+      {"key", kText, "Its key, PEM.", text(kCoordinator, kTls, &ClientTlsFiles::key)},
+  };
+  return rows;
+}
+
+std::span<const DeploymentKey> remote_keys() {
+  static constexpr auto kRemote = &DeploymentConfig::remote;
+  static constexpr auto kTls = &NodeAccess::tls;
+  static const std::vector<DeploymentKey> rows = {
+      {"username", kText, "The login name at the nodes.", text(kRemote, &NodeAccess::username)},
+      {"password", kText, "Its password, best as ${env:NAME} or ${file:PATH}.",
+       text(kRemote, &NodeAccess::password)},
+      {"token", kText, "A login token, in place of name and password.",
+       text(kRemote, &NodeAccess::token)},
+      {"ca", kText, "The authority that signed the nodes' certificates, PEM.",
+       text(kRemote, kTls, &ClientTlsFiles::ca)},
+      {"certificate", kText, "This process's own certificate, PEM.",
+       text(kRemote, kTls, &ClientTlsFiles::certificate)},
+      {"key", kText, "Its key, PEM.", text(kRemote, kTls, &ClientTlsFiles::key)},
+      {"connect_timeout",
+       {Kind::kDuration},
+       "Longest time to connect to a node.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.remote.connect_timeout =
+             parse_duration(value).ValueOr(config.remote.connect_timeout);
+       }},
+  };
+  return rows;
+}
+
+std::span<const DeploymentKey> load_balancer_keys() {
+  static const std::vector<DeploymentKey> rows = {
+      {"algorithm",
+       {Kind::kChoice, 0, 0, kBalanceAlgorithms},
+       "How calls are shared among nodes; p2c_ewma by default.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.load_balancer = algorithm_named(value);
+       }}};
+  return rows;
+}
+
+}  // namespace cenote
