@@ -34,7 +34,7 @@ foreach(package PostgreSQL SQLite3 yaml-cpp OpenSSL)
   find_package(${package} REQUIRED)
 endforeach()
 target_link_libraries(cenote
-  PUBLIC Arrow::arrow_shared Threads::Threads
+  PUBLIC Arrow::arrow_shared Arrow::arrow_flight_shared Threads::Threads
   PRIVATE PostgreSQL::PostgreSQL SQLite::SQLite3 yaml-cpp OpenSSL::SSL ${CMAKE_DL_LIBS})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cenote)
@@ -52,10 +52,11 @@ install(FILES ${PROJECT_BINARY_DIR}/cenoteConfig.cmake ${PROJECT_BINARY_DIR}/cen
 # pkg-config knows no Arrow of a wheel, so that one is named by its path.
 if(CENOTE_ARROW_LIBRARY_DIR)
   get_target_property(arrow_library Arrow::arrow_shared IMPORTED_LOCATION)
+  get_target_property(flight_library Arrow::arrow_flight_shared IMPORTED_LOCATION)
   set(arrow_cflags "-isystem ${CENOTE_ARROW_LIBRARY_DIR}/include")
-  set(arrow_libs "${arrow_library} -Wl,-rpath,${CENOTE_ARROW_LIBRARY_DIR}")
+  set(arrow_libs "${flight_library} ${arrow_library} -Wl,-rpath,${CENOTE_ARROW_LIBRARY_DIR}")
 else()
-  set(arrow_requires "arrow")
+  set(arrow_requires "arrow arrow-flight")
 endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/cenote.pc.in ${PROJECT_BINARY_DIR}/cenote.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cenote.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig

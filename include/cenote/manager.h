@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,11 +14,44 @@
 
 namespace cenote {
 
+// Where an answer came from.
+struct Origin {
+  std::string node;      // its id; empty: this process's own pool
+  std::string location;  // of the node: "grpc://host:port"
+  int attempts = 1;      // one more for each place that failed before
+};
+
+// What this process believes about the cluster.
+struct ClusterStatus {
+  struct Node {
+    std::string id;
+    std::string location;
+    std::string zone;
+    std::string state;  // up, suspect, frozen, draining, dead
+    std::vector<std::string> pools;
+  };
+  std::string source;  // the coordinator's endpoints
+  std::string cluster;
+  uint64_t term = 0;
+  uint64_t revision = 0;
+  std::optional<Duration> age;  // since the source last confirmed this; none: never
+  std::string alarm;            // why its last answer was not taken; empty: it was
+  std::string last_error;       // why it cannot be asked; empty: it answers
+  std::vector<Node> nodes;
+};
+
+// In mode coordinated a call goes to this process's own pool of that id; where there is none, or
+// where it cannot reach its database, to a node chosen from the local view. A call that a node did
+// not take goes to another; a read whose answer was lost too, once. A write never goes twice: its
+// error says "not sent" (retryable) or that its outcome is unknown (ErrorDetail::sent is kMaybe). A
+// query counts as a read where QueryOptions::access says so, or where its text shows that it writes
+// nothing.
+//
 // Thread-safe.
 class DistributedPoolManager {
  public:
-  // Opens the pools of `config`, in its order; on an error none stays open. kNotSupported for a
-  // mode this build lacks.
+  // Opens the pools of `config`, in its order; on an error none stays open. Does not wait for the
+  // coordinator. kNotSupported for a mode this build lacks.
   static Result<std::unique_ptr<DistributedPoolManager>> open(DeploymentConfig config);
   static Result<std::unique_ptr<DistributedPoolManager>> from_yaml(
       const std::filesystem::path& file);
@@ -28,16 +62,36 @@ class DistributedPoolManager {
 
   // kConfig if the id is taken.
   Result<std::shared_ptr<LocalPool>> create_pool(PoolConfig config);
-  // kUnknownPool names the pools there are.
+  // A pool of this process. kUnknownPool names the pools there are.
   Result<std::shared_ptr<LocalPool>> pool(std::string_view id) const;
   // Drains it (refusing new work at once), then forgets it.
   Status remove_pool(std::string_view id, Deadline deadline);
   std::vector<std::string> list_pools() const;  // in the order of their making
 
+  // The calls of LocalPool, wherever the pool is. `origin`, if given, is filled in on success.
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view pool_id,
                                                       std::string_view sql,
                                                       const Params& params = {},
-                                                      const QueryOptions& options = {});
+                                                      const QueryOptions& options = {},
+                                                      Origin* origin = nullptr);
+  // The stream stays on its node.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(std::string_view pool_id,
+                                                                   std::string_view sql,
+                                                                   const Params& params = {},
+                                                                   const QueryOptions& options = {},
+                                                                   Origin* origin = nullptr);
+  Result<int64_t> execute(std::string_view pool_id, std::string_view sql, const Params& params = {},
+                          const QueryOptions& options = {}, Origin* origin = nullptr);
+  Result<int64_t> ingest(std::string_view pool_id, const IngestTarget& target,
+                         arrow::RecordBatchReader& rows, const QueryOptions& options = {},
+                         Origin* origin = nullptr);
+  // The transaction stays on its node.
+  Result<Transaction> begin(std::string_view pool_id, const TransactionOptions& transaction = {},
+                            const QueryOptions& options = {}, Origin* origin = nullptr);
+  // The ids of all pools that calls can go to: this process's own and the cluster's, sorted.
+  std::vector<std::string> discover_pools() const;
+  // None in mode standalone.
+  std::optional<ClusterStatus> cluster_status() const;
 
   std::vector<PoolStatus> get_status() const;
   std::string prometheus() const;  // all pools' metrics as one exposition

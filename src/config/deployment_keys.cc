@@ -53,7 +53,9 @@ std::span<const DeploymentKey> node_keys() {
   static const std::vector<DeploymentKey> rows = {
       {"id", kText, "Name of this process among the nodes; by default host and port.",
        text(kNode, &NodeIdentity::id)},
-      {"advertise", kText, "host:port under which others reach it.",
+      {"advertise",
+       {Kind::kAddress},
+       "host:port under which others reach it.",
        text(kNode, &NodeIdentity::advertise)},
       {"zone", kText, "Where this process runs; targets of the same zone are preferred.",
        text(kNode, &NodeIdentity::zone)},

@@ -165,9 +165,6 @@ Status from_wire(const Status& status, std::string_view location) {
       case FlightStatusCode::TimedOut:
         detail.kind = ErrorKind::kQueryTimeout;
         return make_error(std::move(detail), message);
-      case FlightStatusCode::Cancelled:
-        detail.kind = ErrorKind::kCancelled;
-        return make_error(std::move(detail), message);
       case FlightStatusCode::Unauthenticated:
       case FlightStatusCode::Unauthorized:
         detail.kind = ErrorKind::kAuthentication;
@@ -177,6 +174,8 @@ Status from_wire(const Status& status, std::string_view location) {
         break;
     }
   }
+  // Cancelled too: a server that stops cancels what runs. Callers that cancelled know it
+  // themselves.
   detail.kind = ErrorKind::kConnection;
   return make_error(std::move(detail), message);
 }

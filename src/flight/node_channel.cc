@@ -35,6 +35,17 @@ std::string new_request_id() {
   return std::to_string(process) + "-" + std::to_string(count.fetch_add(1));
 }
 
+// What a call ended with; a caller that stopped it hears that, not what gRPC calls it.
+Status ended(const Status& status, const std::string& location, bool stopped) {
+  Status error = from_wire(status, location);
+  if (!stopped || error_kind(error) != ErrorKind::kConnection) return error;
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kCancelled;
+  detail.endpoint = location;
+  detail.sent = Sent::kMaybe;
+  return make_error(std::move(detail), "the statement was cancelled by its caller");
+}
+
 Result<Answer> read_answer(const std::shared_ptr<arrow::Buffer>& metadata,
                            const std::string& location) {
   if (metadata == nullptr) {
@@ -48,8 +59,7 @@ Result<Answer> read_answer(const std::shared_ptr<arrow::Buffer>& metadata,
 class RemoteStream final : public arrow::RecordBatchReader {
  public:
   RemoteStream(std::shared_ptr<NodeChannel> channel, std::unique_ptr<fl::FlightStreamReader> reader,
-               std::shared_ptr<arrow::Schema> schema, std::stop_token stop,
-               std::function<void(const Answer&)> on_answer)
+               std::shared_ptr<arrow::Schema> schema, std::stop_token stop, OnAnswer on_answer)
       : channel_(std::move(channel)),
         reader_(std::move(reader)),
         schema_(std::move(schema)),
@@ -89,10 +99,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
 
  private:
   Status fail(const Status& status) {
-    Status error = from_wire(status, channel_->location());
-    if (stopped_.load() && error_kind(error) != ErrorKind::kCancelled) {
-      error = make_error(ErrorKind::kCancelled, "the statement was cancelled by its caller");
-    }
+    Status error = ended(status, channel_->location(), stopped_.load());
     after_end_ = error;
     return error;
   }
@@ -100,7 +107,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
   const std::shared_ptr<NodeChannel> channel_;  // must outlive its calls
   const std::unique_ptr<fl::FlightStreamReader> reader_;
   const std::shared_ptr<arrow::Schema> schema_;
-  std::function<void(const Answer&)> on_answer_;
+  OnAnswer on_answer_;
   bool at_end_ = false;
   Status after_end_;
   std::atomic<bool> stopped_ = false;
@@ -186,38 +193,42 @@ Result<std::unique_ptr<fl::FlightStreamReader>> NodeChannel::get(const Call& cal
   const InterruptGuard guard({Deadline(), options.stop},
                              [this, &call] { cancel_soon(call.request_id); });
   auto reader = client_->DoGet(timed.options, fl::Ticket(encode_any(call)));
-  if (!reader.ok()) return from_wire(reader.status(), location());
+  if (!reader.ok()) {
+    return ended(reader.status(), location(), options.stop.stop_requested());
+  }
   return std::move(*reader);
 }
 
-Result<RowStream> NodeChannel::stream(Call call, const QueryOptions& options) {
+Result<RowStream> NodeChannel::stream(Call call, const QueryOptions& options, OnAnswer on_answer) {
   const Timed timed = prepare(call, options);
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   ARROW_ASSIGN_OR_RAISE(auto schema, reader->GetSchema());
   return std::make_shared<RemoteStream>(shared_from_this(), std::move(reader), std::move(schema),
-                                        options.stop, options_.on_answer);
+                                        options.stop, std::move(on_answer));
 }
 
-Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options) {
+Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options, const OnAnswer& on_answer) {
   const Timed timed = prepare(call, options);
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   auto chunk = reader->Next();
-  if (!chunk.ok()) return from_wire(chunk.status(), location());
+  if (!chunk.ok()) {
+    return ended(chunk.status(), location(), options.stop.stop_requested());
+  }
   ARROW_ASSIGN_OR_RAISE(Answer answer, read_answer(chunk->app_metadata, location()));
   // To the end, so that gRPC does not count the call as cancelled.
   while (chunk.ok() && (chunk->data != nullptr || chunk->app_metadata != nullptr)) {
     chunk = reader->Next();
   }
-  if (options_.on_answer != nullptr) options_.on_answer(answer);
+  if (on_answer != nullptr) on_answer(answer);
   return answer;
 }
 
 Result<Answer> NodeChannel::send(Call call, arrow::RecordBatchReader& rows,
-                                 const QueryOptions& options) {
+                                 const QueryOptions& options, const OnAnswer& on_answer) {
   Timed timed = prepare(call, options);
   const auto put =
       client_->DoPut(timed.options, fl::FlightDescriptor::Command(encode_any(call)), rows.schema());
-  if (!put.ok()) return from_wire(put.status(), location());
+  if (!put.ok()) return ended(put.status(), location(), options.stop.stop_requested());
   const InterruptGuard guard({Deadline(), options.stop},
                              [this, &call] { cancel_soon(call.request_id); });
   const auto write = [&]() -> Status {
@@ -238,10 +249,11 @@ Result<Answer> NodeChannel::send(Call call, arrow::RecordBatchReader& rows,
   if (written.ok()) (void)put->reader->ReadMetadata(&metadata);
   // What the node said goes before what the writing met.
   const Status closed = put->writer->Close();
-  if (!closed.ok()) return from_wire(closed, location());
-  if (!written.ok()) return from_wire(written, location());
+  const bool stopped = options.stop.stop_requested();
+  if (!closed.ok()) return ended(closed, location(), stopped);
+  if (!written.ok()) return ended(written, location(), stopped);
   ARROW_ASSIGN_OR_RAISE(Answer answer, read_answer(metadata, location()));
-  if (options_.on_answer != nullptr) options_.on_answer(answer);
+  if (on_answer != nullptr) on_answer(answer);
   return answer;
 }
 

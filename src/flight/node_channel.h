@@ -30,9 +30,10 @@ struct ChannelOptions {
   std::string key;
   std::string server_name;  // expected in the server's certificate instead of the host
   Duration connect_timeout = std::chrono::seconds(3);
-  // Told of every answer's load, on the thread of the call; must be quick.
-  std::function<void(const Answer&)> on_answer;
 };
+
+// Told what came back with the rows, on the thread of the call; must be quick.
+using OnAnswer = std::function<void(const Answer&)>;
 
 // An answer's rows, batch by batch. One thread reads; stop may be requested from any.
 using RowStream = std::shared_ptr<arrow::RecordBatchReader>;
@@ -48,11 +49,12 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
 
   // Sends the call and waits for its answer's beginning: the rows' schema, and with it the
   // certainty that the statement was executed. `options` gives deadline, stop, limits and tag.
-  Result<RowStream> stream(Call call, const QueryOptions& options);
+  Result<RowStream> stream(Call call, const QueryOptions& options, OnAnswer on_answer = {});
   // The same for calls without rows.
-  Result<Answer> ask(Call call, const QueryOptions& options);
+  Result<Answer> ask(Call call, const QueryOptions& options, const OnAnswer& on_answer = {});
   // Sends rows along.
-  Result<Answer> send(Call call, arrow::RecordBatchReader& rows, const QueryOptions& options);
+  Result<Answer> send(Call call, arrow::RecordBatchReader& rows, const QueryOptions& options,
+                      const OnAnswer& on_answer = {});
 
  private:
   explicit NodeChannel(ChannelOptions options) : options_(std::move(options)) {}

@@ -17,9 +17,11 @@ constexpr Duration kRollbackTimeout = std::chrono::seconds(5);
 // What a pool and a transaction send alike.
 class Caller {
  public:
-  Caller(std::shared_ptr<NodeChannel> channel, std::string pool, Bytes transaction = {})
+  Caller(std::shared_ptr<NodeChannel> channel, std::string pool, OnAnswer on_answer,
+         Bytes transaction = {})
       : channel_(std::move(channel)),
         pool_(std::move(pool)),
+        on_answer_(std::move(on_answer)),
         transaction_(std::move(transaction)) {}
 
   Call call(Operation operation) const {
@@ -39,7 +41,7 @@ class Caller {
   Result<RowStream> stream(std::string_view sql, const Params& params,
                            const QueryOptions& options) const {
     ARROW_ASSIGN_OR_RAISE(Call made, call(Operation::kQuery, sql, params));
-    return channel_->stream(std::move(made), options);
+    return channel_->stream(std::move(made), options, on_answer_);
   }
   Result<std::shared_ptr<arrow::Table>> query(std::string_view sql, const Params& params,
                                               const QueryOptions& options) const {
@@ -51,7 +53,7 @@ class Caller {
   Result<int64_t> execute(std::string_view sql, const Params& params,
                           const QueryOptions& options) const {
     ARROW_ASSIGN_OR_RAISE(Call made, call(Operation::kExecute, sql, params));
-    ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->ask(std::move(made), options));
+    ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->ask(std::move(made), options, on_answer_));
     return answer.affected.value_or(-1);
   }
   Result<int64_t> ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
@@ -59,7 +61,8 @@ class Caller {
     Call made = call(Operation::kIngest);
     made.name = target.table;
     made.ingest_mode = static_cast<int32_t>(target.mode);
-    ARROW_ASSIGN_OR_RAISE(const Answer answer, channel_->send(std::move(made), rows, options));
+    ARROW_ASSIGN_OR_RAISE(const Answer answer,
+                          channel_->send(std::move(made), rows, options, on_answer_));
     return answer.affected.value_or(-1);
   }
   Status named(Operation operation, std::string_view name, Duration timeout,
@@ -75,6 +78,7 @@ class Caller {
  private:
   std::shared_ptr<NodeChannel> channel_;
   std::string pool_;
+  OnAnswer on_answer_;
   Bytes transaction_;
 };
 
@@ -183,36 +187,37 @@ class RemoteTransaction final : public Transaction::State {
 Result<std::shared_ptr<arrow::Table>> RemotePool::execute_query(std::string_view sql,
                                                                 const Params& params,
                                                                 const QueryOptions& options) {
-  return Caller(channel_, id_).query(sql, params, options);
+  return Caller(channel_, id_, on_answer_).query(sql, params, options);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> RemotePool::execute_stream(
     std::string_view sql, const Params& params, const QueryOptions& options) {
-  return Caller(channel_, id_).stream(sql, params, options);
+  return Caller(channel_, id_, on_answer_).stream(sql, params, options);
 }
 
 Result<int64_t> RemotePool::execute(std::string_view sql, const Params& params,
                                     const QueryOptions& options) {
-  return Caller(channel_, id_).execute(sql, params, options);
+  return Caller(channel_, id_, on_answer_).execute(sql, params, options);
 }
 
 Result<int64_t> RemotePool::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                                    const QueryOptions& options) {
-  return Caller(channel_, id_).ingest(target, rows, options);
+  return Caller(channel_, id_, on_answer_).ingest(target, rows, options);
 }
 
 Result<Transaction> RemotePool::begin(const TransactionOptions& transaction,
                                       const QueryOptions& options) {
-  Call call = Caller(channel_, id_).call(Operation::kBegin);
+  Call call = Caller(channel_, id_, on_answer_).call(Operation::kBegin);
   call.isolation = static_cast<int32_t>(transaction.isolation);
   call.read_only = transaction.read_only;
-  ARROW_ASSIGN_OR_RAISE(Answer answer, channel_->ask(std::move(call), options));
+  ARROW_ASSIGN_OR_RAISE(Answer answer, channel_->ask(std::move(call), options, on_answer_));
   return Transaction(std::make_unique<RemoteTransaction>(
-      Caller(channel_, id_, std::move(answer.transaction)), options));
+      Caller(channel_, id_, on_answer_, std::move(answer.transaction)), options));
 }
 
 Result<Answer> RemotePool::ping(const QueryOptions& options) {
-  return channel_->ask(Caller(channel_, id_).call(Operation::kPing), options);
+  return channel_->ask(Caller(channel_, id_, on_answer_).call(Operation::kPing), options,
+                       on_answer_);
 }
 
 }  // namespace cenote::flight

@@ -17,8 +17,9 @@ namespace cenote::flight {
 // kConnection, Sent::kNo only if the call certainly never arrived.
 class RemotePool {
  public:
-  RemotePool(std::shared_ptr<NodeChannel> channel, std::string id)
-      : channel_(std::move(channel)), id_(std::move(id)) {}
+  // `on_answer` hears of every answer, as of how busy the pool is on its node.
+  RemotePool(std::shared_ptr<NodeChannel> channel, std::string id, OnAnswer on_answer = {})
+      : channel_(std::move(channel)), id_(std::move(id)), on_answer_(std::move(on_answer)) {}
 
   const std::string& id() const { return id_; }
   const std::string& location() const { return channel_->location(); }
@@ -41,6 +42,7 @@ class RemotePool {
  private:
   const std::shared_ptr<NodeChannel> channel_;
   const std::string id_;
+  const OnAnswer on_answer_;
 };
 
 }  // namespace cenote::flight

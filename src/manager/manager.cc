@@ -1,80 +1,53 @@
-// ADR-002's DistributedPoolManager. This version has the standalone mode: local pools and nothing
-// else.
+// ADR-002's DistributedPoolManager: the process's own pools, and in mode coordinated the way to the
+// nodes'.
 #include "cenote/manager.h"
 
 #include <algorithm>
 #include <future>
 #include <utility>
 
-#include "base/mutex.h"
+#include "discovery/coordinator.h"
 #include "manager/exposition.h"
-#include "net/http_server.h"
+#include "manager/manager_parts.h"
 
 namespace cenote {
 
-struct DistributedPoolManager::Parts {
-  DeploymentMode mode = DeploymentMode::kStandalone;
-  FailoverStrategy fallback_strategy_ = LocalOnly{};
-
-  mutable Mutex mutex_;  // guards the list of pools; never held while a pool works
-  // Shared: a query in flight outlives the removal of its pool. A vector keeps the order of making;
-  // pools are few.
-  std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
-
-  // Last, so that it stops before what it reads dies. Null: off.
-  std::unique_ptr<HttpServer> prometheus_;
-
-  std::vector<std::shared_ptr<LocalPool>> pools() const {
-    const Lock lock(mutex_);
-    return local_pools_;
-  }
-
-  Status check_free(const std::string& id) const {
-    const Lock lock(mutex_);
-    return check_free_locked(id);
-  }
-
-  Status check_free_locked(const std::string& id) const CENOTE_REQUIRES(mutex_) {
-    const bool taken =
-        std::any_of(local_pools_.begin(), local_pools_.end(),
-                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; });
-    if (!taken) return Status::OK();
+Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& options) {
+  if (options.prometheus_listen.empty()) return Status::OK();
+  HttpServerOptions server;
+  server.listen = options.prometheus_listen;
+  server.allow_remote = options.prometheus_allow_remote;
+  const auto metrics = [this](const HttpRequest&) {
+    return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", exposition()};
+  };
+  // Whether this process answers. A database that is down is no reason to restart it.
+  const auto alive = [](const HttpRequest&) { return HttpResponse{.body = "ok\n"}; };
+  auto started = HttpServer::start(server, {{"/metrics", metrics}, {"/healthz", alive}});
+  if (!started.ok()) {
     return make_error(ErrorKind::kConfig,
-                      "there is a pool '" + id + "' already; remove it first or choose another id");
+                      "metrics.prometheus.listen: " + started.status().message());
   }
+  prometheus_ = std::move(*started);
+  return Status::OK();
+}
 
-  Result<std::shared_ptr<LocalPool>> add(std::shared_ptr<LocalPool> pool) {
-    const Lock lock(mutex_);
-    ARROW_RETURN_NOT_OK(check_free_locked(pool->id()));
-    local_pools_.push_back(pool);
-    return pool;
-  }
+namespace {
 
-  std::string exposition() const {
-    std::vector<std::string> texts;
-    for (const auto& pool : pools()) texts.push_back(pool->prometheus());
-    return merge_expositions(texts);
+Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
+  discovery::CoordinatorOptions coordinator;
+  coordinator.endpoints = config.coordinator.endpoints;
+  coordinator.token = config.coordinator.token;
+  coordinator.tls = {config.coordinator.tls.ca, config.coordinator.tls.certificate,
+                     config.coordinator.tls.key};
+  Router::Options options{config.remote, config.load_balancer, "", config.node.zone};
+  for (const std::string& endpoint : coordinator.endpoints) {
+    options.source += (options.source.empty() ? "" : ", ") + endpoint;
   }
+  ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(std::move(coordinator)));
+  return Router::open(std::move(discovery), options);
+}
 
-  Status serve_metrics(const MetricsOptions& options) {
-    if (options.prometheus_listen.empty()) return Status::OK();
-    HttpServerOptions server;
-    server.listen = options.prometheus_listen;
-    server.allow_remote = options.prometheus_allow_remote;
-    const auto metrics = [this](const HttpRequest&) {
-      return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", exposition()};
-    };
-    // Whether this process answers. A database that is down is no reason to restart it.
-    const auto alive = [](const HttpRequest&) { return HttpResponse{.body = "ok\n"}; };
-    auto started = HttpServer::start(server, {{"/metrics", metrics}, {"/healthz", alive}});
-    if (!started.ok()) {
-      return make_error(ErrorKind::kConfig,
-                        "metrics.prometheus.listen: " + started.status().message());
-    }
-    prometheus_ = std::move(*started);
-    return Status::OK();
-  }
-};
+}  // namespace
 
 DistributedPoolManager::DistributedPoolManager(std::unique_ptr<Parts> parts)
     : parts_(std::move(parts)) {}
@@ -82,10 +55,10 @@ DistributedPoolManager::~DistributedPoolManager() = default;
 
 Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
     DeploymentConfig config) {
-  if (config.mode != DeploymentMode::kStandalone) {
+  if (config.mode == DeploymentMode::kFullDistributed) {
     return make_error(ErrorKind::kNotSupported,
                       "mode '" + std::string(to_string(config.mode)) +
-                          "' is not in this version; set mode: standalone");
+                          "' is not in this version; set mode: standalone or coordinated");
   }
   auto parts = std::make_unique<Parts>();
   parts->mode = config.mode;
@@ -93,6 +66,9 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   std::unique_ptr<DistributedPoolManager> manager(new DistributedPoolManager(std::move(parts)));
   for (PoolConfig& pool : config.pools) {
     ARROW_RETURN_NOT_OK(manager->create_pool(std::move(pool)));
+  }
+  if (config.mode == DeploymentMode::kCoordinated) {
+    ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
   }
   ARROW_RETURN_NOT_OK(manager->parts_->serve_metrics(config.metrics));
   return manager;
@@ -139,13 +115,6 @@ std::vector<std::string> DistributedPoolManager::list_pools() const {
   std::vector<std::string> ids;
   for (const auto& pool : parts_->pools()) ids.push_back(pool->id());
   return ids;
-}
-
-Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
-    std::string_view pool_id, std::string_view sql, const Params& params,
-    const QueryOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<LocalPool> found, pool(pool_id));
-  return found->execute_query(sql, params, options);
 }
 
 std::vector<PoolStatus> DistributedPoolManager::get_status() const {

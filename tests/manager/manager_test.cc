@@ -29,10 +29,18 @@ TEST(Manager, pools_are_made_listed_used_and_removed) {
 
 TEST(Manager, a_mode_that_is_not_there_is_refused_clearly) {
   DeploymentConfig config;
-  config.mode = DeploymentMode::kCoordinated;
+  config.mode = DeploymentMode::kFullDistributed;
   const Status status = DistributedPoolManager::open(config).status();
   EXPECT_EQ(error_kind(status), ErrorKind::kNotSupported);
-  EXPECT_NE(status.message().find("coordinated"), std::string::npos);
+  EXPECT_NE(status.message().find("distributed"), std::string::npos);
+}
+
+TEST(Manager, mode_coordinated_without_a_coordinator_is_refused_clearly) {
+  DeploymentConfig config;
+  config.mode = DeploymentMode::kCoordinated;
+  const Status status = DistributedPoolManager::open(config).status();
+  EXPECT_EQ(error_kind(status), ErrorKind::kConfig);
+  EXPECT_NE(status.message().find("coordinator.endpoint"), std::string::npos) << status;
 }
 
 TEST(Manager, an_error_while_opening_leaves_nothing_behind) {

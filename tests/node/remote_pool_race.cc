@@ -13,9 +13,7 @@ using RemotePoolTest = ServingTest;
 TEST_F(RemotePoolTest, a_query_brings_rows_types_and_the_load_of_the_pool) {
   serve();
   std::vector<flight::Answer> answers;
-  flight::ChannelOptions options;
-  options.on_answer = [&](const flight::Answer& answer) { answers.push_back(answer); };
-  const auto pool = connect(options);
+  const auto pool = connect({}, "main_db", [&](const flight::Answer& a) { answers.push_back(a); });
   const auto table =
       pool->execute_query("select id, name, ? as x from t order by id", Params::of("bound"));
   ASSERT_TRUE(table.ok()) << table.status();

@@ -66,12 +66,13 @@ class ServingTest : public testing::Test {
   void serve() { serve(config()); }
 
   std::unique_ptr<flight::RemotePool> connect(flight::ChannelOptions options = {},
-                                              const std::string& pool = "main_db") const {
+                                              const std::string& pool = "main_db",
+                                              flight::OnAnswer on_answer = {}) const {
     if (options.location.empty()) options.location = node_->location();
     Result<std::shared_ptr<flight::NodeChannel>> channel =
         flight::NodeChannel::open(std::move(options));
     EXPECT_TRUE(channel.ok()) << channel.status();
-    return std::make_unique<flight::RemotePool>(*channel, pool);
+    return std::make_unique<flight::RemotePool>(*channel, pool, std::move(on_answer));
   }
 
   int active() const { return (*node_->manager().pool("main_db"))->get_status().active; }

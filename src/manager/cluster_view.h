@@ -1,0 +1,77 @@
+// What this process believes about the cluster, kept up to date by a thread of its own: discovery
+// in, targets of each pool out. Nobody who reads it waits or leaves the process, and it goes on
+// with the last good view while its source is away.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "cenote/manager.h"
+
+#include "base/mutex.h"
+#include "cluster/view.h"
+#include "discovery/service_discovery.h"
+#include "route/targets.h"
+
+namespace cenote {
+
+// Thread-safe.
+class ClusterView final : private discovery::Watcher {
+ public:
+  using Nodes = std::map<std::string, cluster::Node, std::less<>>;
+  struct Options {
+    std::string source;  // as messages call it: the coordinator's endpoint
+    std::string zone;
+    // Told of every new state of the nodes, on the watching thread, before targets() shows it.
+    std::function<void(const Nodes&)> on_nodes{};
+  };
+
+  ClusterView(std::unique_ptr<discovery::ServiceDiscovery> discovery, Options options);
+  // Stops watching.
+  ~ClusterView() override;
+
+  // Null: no node serves the pool, or nothing is known yet.
+  std::shared_ptr<const route::Targets> targets(std::string_view pool_id) const;
+  // Waits for the first list, which comes soon or not at all; false: none came.
+  bool wait_until_known(const CallContext& context) const;
+  // Why a pool has no target: which nodes there are, how they are, how old the view is.
+  std::string explain(std::string_view pool_id) const;
+  std::vector<std::string> pool_ids() const;
+  ClusterStatus status() const;
+
+ private:
+  cluster::View::Next list(const cluster::Snapshot& snapshot) override;
+  cluster::View::Next change(std::string_view cluster, uint64_t term,
+                             const cluster::Change& change) override;
+  cluster::View::Next bookmark(std::string_view cluster, uint64_t term, uint64_t revision) override;
+  void failed(const Status& why) override;
+
+  // Hands a new version on; then says whether a list is due.
+  cluster::View::Next publish(cluster::View::Next next, TimePoint now);
+  void show(std::shared_ptr<const Nodes> nodes) CENOTE_REQUIRES(mutex_);
+  std::string age_text() const CENOTE_REQUIRES(mutex_);
+
+  const Options options_;
+  const std::unique_ptr<discovery::ServiceDiscovery> discovery_;
+
+  mutable Mutex mutex_;  // guards all below; memory only
+  mutable std::condition_variable_any known_;
+  cluster::View view_ CENOTE_GUARDED_BY(mutex_);
+  bool listed_ CENOTE_GUARDED_BY(mutex_) = false;
+  // What readers are shown, all of one version of the view.
+  uint64_t published_ CENOTE_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<const Nodes> nodes_ CENOTE_GUARDED_BY(mutex_) = std::make_shared<const Nodes>();
+  std::map<std::string, std::shared_ptr<const route::Targets>, std::less<>> targets_
+      CENOTE_GUARDED_BY(mutex_);
+  Status last_failure_ CENOTE_GUARDED_BY(mutex_);  // OK again with the next answer
+
+  std::jthread thread_;  // last: ends before what it uses
+};
+
+}  // namespace cenote

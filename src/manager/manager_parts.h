@@ -1,0 +1,77 @@
+// What a DistributedPoolManager is made of.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cenote/manager.h"
+
+#include "base/mutex.h"
+#include "manager/exposition.h"
+#include "manager/router.h"
+#include "net/http_server.h"
+
+namespace cenote {
+
+struct DistributedPoolManager::Parts {
+  DeploymentMode mode = DeploymentMode::kStandalone;
+  FailoverStrategy fallback_strategy_ = LocalOnly{};
+
+  mutable Mutex mutex_;  // guards the list of pools; never held while a pool works
+  // Shared: a query in flight outlives the removal of its pool. A vector keeps the order of making;
+  // pools are few.
+  std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
+
+  std::unique_ptr<Router> router_;  // null in mode standalone
+
+  // Last, so that it stops before what it reads dies. Null: off.
+  std::unique_ptr<HttpServer> prometheus_;
+
+  std::vector<std::shared_ptr<LocalPool>> pools() const {
+    const Lock lock(mutex_);
+    return local_pools_;
+  }
+
+  Status check_free(const std::string& id) const {
+    const Lock lock(mutex_);
+    return check_free_locked(id);
+  }
+
+  Status check_free_locked(const std::string& id) const CENOTE_REQUIRES(mutex_) {
+    const bool taken =
+        std::any_of(local_pools_.begin(), local_pools_.end(),
+                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; });
+    if (!taken) return Status::OK();
+    return make_error(ErrorKind::kConfig,
+                      "there is a pool '" + id + "' already; remove it first or choose another id");
+  }
+
+  Result<std::shared_ptr<LocalPool>> add(std::shared_ptr<LocalPool> pool) {
+    const Lock lock(mutex_);
+    ARROW_RETURN_NOT_OK(check_free_locked(pool->id()));
+    local_pools_.push_back(pool);
+    return pool;
+  }
+
+  std::string exposition() const {
+    std::vector<std::string> texts;
+    for (const auto& pool : pools()) texts.push_back(pool->prometheus());
+    if (router_ != nullptr) texts.push_back(router_->exposition());
+    return merge_expositions(texts);
+  }
+
+  // Null: none of that id.
+  std::shared_ptr<LocalPool> find(std::string_view id) const {
+    const Lock lock(mutex_);
+    for (const auto& pool : local_pools_) {
+      if (pool->id() == id) return pool;
+    }
+    return nullptr;
+  }
+
+  Status serve_metrics(const MetricsOptions& options);
+};
+
+}  // namespace cenote

@@ -1,0 +1,98 @@
+// Channels by node, gates by node and pool.
+#include "manager/node_links.h"
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+namespace cenote {
+namespace {
+
+Result<std::string> read_pem(const std::string& path, std::string_view key) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return make_error(ErrorKind::kConfig,
+                      "remote." + std::string(key) + ": the file '" + path +
+                          "' cannot be read; check the path and its permissions");
+  }
+  return std::move(text).str();
+}
+
+}  // namespace
+
+bool Gate::allow(TimePoint now) {
+  const Lock lock(mutex_);
+  return breaker_.allow(now);
+}
+
+void Gate::succeeded(TimePoint now) {
+  const Lock lock(mutex_);
+  if (!breaker_.succeeded(now)) return;
+  load_->open();
+  load_->start_slowly(now);
+}
+
+void Gate::failed(TimePoint now, uint64_t random) {
+  const Lock lock(mutex_);
+  if (breaker_.failed(now, random)) load_->shut(breaker_.open_until());
+}
+
+void Gate::unclear(TimePoint now, uint64_t random) {
+  const Lock lock(mutex_);
+  // A probe must end one way or the other, or no other follows.
+  if (breaker_.state() != route::Breaker::State::kHalfOpen) return;
+  if (breaker_.failed(now, random)) load_->shut(breaker_.open_until());
+}
+
+Result<std::unique_ptr<NodeLinks>> NodeLinks::make(const NodeAccess& access) {
+  flight::ChannelOptions options;
+  options.username = access.username;
+  options.password = access.password;
+  options.token = access.token;
+  options.connect_timeout = access.connect_timeout;
+  ARROW_ASSIGN_OR_RAISE(options.root_ca, read_pem(access.tls.ca, "ca"));
+  ARROW_ASSIGN_OR_RAISE(options.certificate, read_pem(access.tls.certificate, "certificate"));
+  ARROW_ASSIGN_OR_RAISE(options.key, read_pem(access.tls.key, "key"));
+  return std::unique_ptr<NodeLinks>(new NodeLinks(std::move(options)));
+}
+
+void NodeLinks::update(const ClusterView::Nodes& nodes) {
+  std::vector<NodeLink> ended;  // destroyed without the lock
+  const Lock lock(mutex_);
+  for (auto each = links_.begin(); each != links_.end();) {
+    const auto node = nodes.find(each->first);
+    const auto known = incarnations_.find(each->first);
+    const bool same = node != nodes.end() && node->second.about.location == each->second.location &&
+                      known != incarnations_.end() &&
+                      known->second == node->second.about.incarnation;
+    if (same) {
+      ++each;
+    } else {
+      ended.push_back(std::move(each->second));
+      each = links_.erase(each);
+    }
+  }
+  incarnations_.clear();
+  for (const auto& [id, node] : nodes) incarnations_.emplace(id, node.about.incarnation);
+}
+
+Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id) {
+  NodeLink ended;
+  const Lock lock(mutex_);
+  NodeLink& link = links_[target.node_id];
+  if (link.channel == nullptr || link.location != target.location) {
+    ended = std::exchange(link, NodeLink());
+    flight::ChannelOptions options = options_;
+    options.location = target.location;
+    ARROW_ASSIGN_OR_RAISE(link.channel, flight::NodeChannel::open(std::move(options)));
+    link.location = target.location;
+  }
+  std::shared_ptr<Gate>& gate = link.gates[std::string(pool_id)];
+  if (gate == nullptr) gate = std::make_shared<Gate>(target.load);
+  return Link{link.channel, gate};
+}
+
+}  // namespace cenote

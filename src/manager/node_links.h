@@ -1,0 +1,70 @@
+// The ways to the nodes of the view: one channel each, made with its first call and closed when its
+// node leaves or starts anew, and for each pool there a breaker.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cenote/deployment.h"
+
+#include "base/mutex.h"
+#include "flight/node_channel.h"
+#include "manager/cluster_view.h"
+#include "route/breaker.h"
+#include "route/target.h"
+
+namespace cenote {
+
+// The breaker of one target, and what it tells the choice. Thread-safe.
+class Gate {
+ public:
+  explicit Gate(std::shared_ptr<route::Load> load) : load_(std::move(load)) { load_->open(); }
+
+  // May a call go there? While half-open one at a time.
+  bool allow(TimePoint now);
+  void succeeded(TimePoint now);
+  void failed(TimePoint now, uint64_t random);
+  // The call ended without a word of the target's health.
+  void unclear(TimePoint now, uint64_t random);
+  route::Load& load() { return *load_; }
+
+ private:
+  const std::shared_ptr<route::Load> load_;
+  Mutex mutex_;  // guards the breaker; memory only
+  route::Breaker breaker_ CENOTE_GUARDED_BY(mutex_);
+};
+
+// One pool on one node, ready for a call.
+struct Link {
+  std::shared_ptr<flight::NodeChannel> channel;
+  std::shared_ptr<Gate> gate;
+};
+
+// Thread-safe.
+class NodeLinks {
+ public:
+  // Reads the files of `access`: kConfig names one that cannot be read.
+  static Result<std::unique_ptr<NodeLinks>> make(const NodeAccess& access);
+
+  // Of a new view. Calls under way on a channel that is let go keep it until they end.
+  void update(const ClusterView::Nodes& nodes);
+  Result<Link> link(const route::Target& target, std::string_view pool_id);
+
+ private:
+  struct NodeLink {
+    std::string location;
+    std::shared_ptr<flight::NodeChannel> channel;
+    std::map<std::string, std::shared_ptr<Gate>, std::less<>> gates;  // by pool
+  };
+
+  explicit NodeLinks(flight::ChannelOptions options) : options_(std::move(options)) {}
+
+  const flight::ChannelOptions options_;  // all but the location
+  Mutex mutex_;  // guards all below; making a channel does not wait for its node
+  std::map<std::string, NodeLink, std::less<>> links_ CENOTE_GUARDED_BY(mutex_);
+  std::map<std::string, uint64_t, std::less<>> incarnations_ CENOTE_GUARDED_BY(mutex_);
+};
+
+}  // namespace cenote

@@ -1,0 +1,214 @@
+// The manager's calls: the process's own pool first, without a network, else a node.
+#include <utility>
+
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+
+#include "manager/certain_read.h"
+#include "manager/manager_parts.h"
+
+namespace cenote {
+namespace {
+
+using Flight = std::shared_ptr<InFlight>;
+
+// Whether another place may be asked after this process's own pool.
+bool leaves_home(const RoutedCall& call, const Status& status) {
+  // Closed here means that this process ends or wants it so.
+  return !call.once && error_kind(status) != ErrorKind::kPoolClosed &&
+         Router::may_go_on(call, status);
+}
+
+// `local` calls the own pool, `remote` one on a node; both give a Result<T>.
+template <typename T, typename Local, typename Remote>
+Result<T> routed(const DistributedPoolManager& manager, LocalPool* own, Router* router,
+                 const RoutedCall& call, const QueryOptions& options, Origin* origin,
+                 const Local& local, const Remote& remote) {
+  if (router == nullptr && own == nullptr) return manager.pool(call.pool_id).status();
+  const auto at_home = [&]() -> Result<T> {
+    Result<T> answer = local(*own, options);
+    if (answer.ok() && origin != nullptr) *origin = Origin();
+    return answer;
+  };
+  if (router == nullptr || (own != nullptr && router->view().targets(call.pool_id) == nullptr)) {
+    return at_home();
+  }
+  Router::Tries tries;
+  QueryOptions left = options;
+  if (own != nullptr) {
+    const std::shared_ptr<Gate> gate = router->own_gate(call.pool_id);
+    const TimePoint begin = Clock::now();
+    if (gate->allow(begin)) {
+      Result<T> answer = at_home();
+      InFlight(gate).ended(answer.status(), {});
+      if (answer.ok() || !leaves_home(call, answer.status())) return answer;
+      const Duration took = Clock::now() - begin;
+      if (options.timeout) {
+        if (took >= *options.timeout) return answer;
+        left.timeout = *options.timeout - took;
+      }
+      tries.push_back({"", "", took, answer.status()});
+    }
+  }
+  std::optional<T> got;
+  const Status status = router->run(
+      call, left,
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& flight) {
+        Result<T> answer = remote(pool, now, flight);
+        if (answer.ok()) got.emplace(std::move(*answer));
+        return answer.status();
+      },
+      origin, std::move(tries));
+  if (!status.ok()) return status;
+  return std::move(*got);
+}
+
+// A stream whose first batch is here, so that it cannot end before it began; counts in its target's
+// load until its end.
+class RoutedStream final : public arrow::RecordBatchReader {
+ public:
+  static Result<std::shared_ptr<arrow::RecordBatchReader>> begin(
+      std::shared_ptr<arrow::RecordBatchReader> rows, std::string location, Flight flight) {
+    flight->answered();
+    auto stream = std::make_shared<RoutedStream>();
+    ARROW_RETURN_NOT_OK(rows->ReadNext(&stream->first_));
+    if (stream->first_ == nullptr) flight.reset();
+    stream->rows_ = std::move(rows);
+    stream->location_ = std::move(location);
+    stream->flight_ = std::move(flight);
+    return stream;
+  }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    *batch = std::exchange(first_, nullptr);
+    if (*batch != nullptr) return Status::OK();
+    const Status status = rows_->ReadNext(batch);
+    if (!status.ok() && flight_ != nullptr) flight_->ended(status, location_);
+    if (!status.ok() || *batch == nullptr) flight_.reset();
+    return status;
+  }
+
+  Status Close() override {
+    first_.reset();
+    flight_.reset();
+    return rows_->Close();
+  }
+
+ private:
+  std::shared_ptr<arrow::RecordBatchReader> rows_;
+  std::shared_ptr<arrow::RecordBatch> first_;
+  std::string location_;
+  Flight flight_;
+};
+
+RoutedCall query_call(std::string_view pool_id, std::string_view sql, const QueryOptions& options,
+                      bool routed) {
+  RoutedCall call{pool_id};
+  if (!routed) return call;
+  call.repeatable = options.access ? *options.access == Access::kReadOnly : certainly_reads(sql);
+  call.need = call.repeatable ? route::Need::kRead : route::Need::kWrite;
+  return call;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
+    std::string_view pool_id, std::string_view sql, const Params& params,
+    const QueryOptions& options, Origin* origin) {
+  const auto own = parts_->find(pool_id);
+  Router* const router = parts_->router_.get();
+  return routed<std::shared_ptr<arrow::Table>>(
+      *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
+      origin,
+      [&](LocalPool& pool, const QueryOptions& now) {
+        return pool.execute_query(sql, params, now);
+      },
+      [&](flight::RemotePool& pool, QueryOptions now,
+          const Flight& flight) -> Result<std::shared_ptr<arrow::Table>> {
+        now.limits.whole = true;
+        ARROW_ASSIGN_OR_RAISE(const auto rows, pool.execute_stream(sql, params, now));
+        flight->answered();
+        return rows->ToTable();
+      });
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execute_stream(
+    std::string_view pool_id, std::string_view sql, const Params& params,
+    const QueryOptions& options, Origin* origin) {
+  const auto own = parts_->find(pool_id);
+  Router* const router = parts_->router_.get();
+  return routed<std::shared_ptr<arrow::RecordBatchReader>>(
+      *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
+      origin,
+      [&](LocalPool& pool, const QueryOptions& now) {
+        return pool.execute_stream(sql, params, now);
+      },
+      [&](flight::RemotePool& pool, const QueryOptions& now,
+          const Flight& flight) -> Result<std::shared_ptr<arrow::RecordBatchReader>> {
+        ARROW_ASSIGN_OR_RAISE(auto rows, pool.execute_stream(sql, params, now));
+        return RoutedStream::begin(std::move(rows), pool.location(), flight);
+      });
+}
+
+Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::string_view sql,
+                                                const Params& params, const QueryOptions& options,
+                                                Origin* origin) {
+  const auto own = parts_->find(pool_id);
+  RoutedCall call{pool_id};
+  call.repeatable = options.access == Access::kReadOnly;
+  return routed<int64_t>(
+      *this, own.get(), parts_->router_.get(), call, options, origin,
+      [&](LocalPool& pool, const QueryOptions& now) { return pool.execute(sql, params, now); },
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
+        return pool.execute(sql, params, now);
+      });
+}
+
+Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const IngestTarget& target,
+                                               arrow::RecordBatchReader& rows,
+                                               const QueryOptions& options, Origin* origin) {
+  const auto own = parts_->find(pool_id);
+  RoutedCall call{pool_id};
+  call.once = true;
+  return routed<int64_t>(
+      *this, own.get(), parts_->router_.get(), call, options, origin,
+      [&](LocalPool& pool, const QueryOptions& now) { return pool.ingest(target, rows, now); },
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
+        return pool.ingest(target, rows, now);
+      });
+}
+
+Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
+                                                  const TransactionOptions& transaction,
+                                                  const QueryOptions& options, Origin* origin) {
+  const auto own = parts_->find(pool_id);
+  RoutedCall call{pool_id};
+  // One that began unheard of is rolled back by its node.
+  call.repeatable = true;
+  call.need = transaction.read_only ? route::Need::kRead : route::Need::kWrite;
+  return routed<Transaction>(
+      *this, own.get(), parts_->router_.get(), call, options, origin,
+      [&](LocalPool& pool, const QueryOptions& now) { return pool.begin(transaction, now); },
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
+        return pool.begin(transaction, now);
+      });
+}
+
+std::vector<std::string> DistributedPoolManager::discover_pools() const {
+  std::vector<std::string> ids = list_pools();
+  if (parts_->router_ != nullptr) {
+    for (std::string& id : parts_->router_->view().pool_ids()) ids.push_back(std::move(id));
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+std::optional<ClusterStatus> DistributedPoolManager::cluster_status() const {
+  if (parts_->router_ == nullptr) return std::nullopt;
+  return parts_->router_->view().status();
+}
+
+}  // namespace cenote

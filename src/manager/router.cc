@@ -1,0 +1,294 @@
+// Choose, call, judge, go on or give up.
+#include "manager/router.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <utility>
+
+namespace cenote {
+namespace {
+
+// A process that starts waits this long for its first view before it says that there is none.
+constexpr Duration kFirstView = std::chrono::seconds(3);
+constexpr Duration kSignOfLife = std::chrono::milliseconds(500);
+// A node that drains is passed over until the view says so too.
+constexpr Duration kPassOver = std::chrono::seconds(1);
+constexpr size_t kMostPlaces = 3;
+
+uint64_t random_bits() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return random();
+}
+
+std::string seconds_text(Duration time) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f s", std::chrono::duration<double>(time).count());
+  return text;
+}
+
+bool lost(const Status& status) {
+  const ErrorDetail* detail = error_detail(status);
+  return detail != nullptr && detail->kind == ErrorKind::kConnection && detail->sent != Sent::kNo;
+}
+
+// The node refused the call before it did anything.
+bool refused(const Status& status) {
+  const ErrorKind kind = error_kind(status);
+  return kind == ErrorKind::kPoolClosed || kind == ErrorKind::kUnknownPool;
+}
+
+// Errors that the node did not say itself name its location as the endpoint.
+bool said_by_nobody(const Status& status, std::string_view location) {
+  const ErrorDetail* detail = error_detail(status);
+  return detail != nullptr && !location.empty() && detail->endpoint == location;
+}
+
+// Of the question before the call: whatever came of it, the call did not go out.
+Status not_sent(const Status& status) {
+  ErrorDetail detail;
+  detail.kind = error_kind(status);
+  if (const ErrorDetail* known = error_detail(status)) detail = *known;
+  if (detail.kind == ErrorKind::kQueryTimeout) detail.kind = ErrorKind::kConnection;
+  detail.sent = Sent::kNo;
+  return make_error(std::move(detail), status.message());
+}
+
+}  // namespace
+
+InFlight::~InFlight() {
+  const TimePoint now = Clock::now();
+  gate_->load().end(now, answered_ ? latency_ : now - begin_, failed_);
+}
+
+void InFlight::ended(const Status& status, std::string_view location) {
+  const TimePoint now = Clock::now();
+  if (counts_against_target(status)) {
+    failed_ = true;
+    gate_->failed(now, random_bits());
+  } else if (said_by_nobody(status, location)) {
+    failed_ = true;
+    gate_->unclear(now, random_bits());
+  } else {
+    gate_->succeeded(now);
+    if (refused(status)) gate_->load().shut(now + kPassOver);
+  }
+}
+
+void InFlight::answered() {
+  if (std::exchange(answered_, true)) return;
+  latency_ = Clock::now() - begin_;
+}
+
+Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
+    : links_(std::move(links)), balancer_(route::make_balancer(options.algorithm, random_bits())) {}
+
+Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceDiscovery> discovery,
+                                             const Options& options) {
+  ARROW_ASSIGN_OR_RAISE(auto links, NodeLinks::make(options.access));
+  std::unique_ptr<Router> router(new Router(options, std::move(links)));
+  ClusterView::Options view{
+      options.source, options.zone,
+      [links = router->links_.get()](const ClusterView::Nodes& nodes) { links->update(nodes); }};
+  router->view_ = std::make_unique<ClusterView>(std::move(discovery), std::move(view));
+  return router;
+}
+
+bool Router::may_go_on(const RoutedCall& call, const Status& status) {
+  const ErrorDetail* detail = error_detail(status);
+  if (detail == nullptr) return false;
+  switch (detail->kind) {
+    case ErrorKind::kPoolClosed:
+    case ErrorKind::kUnknownPool:
+      return true;
+    case ErrorKind::kReadOnly:
+      return call.need == route::Need::kWrite;
+    case ErrorKind::kConnection:
+      return detail->sent == Sent::kNo || call.repeatable;
+    default:
+      return false;
+  }
+}
+
+Result<Router::Chosen> Router::choose(const RoutedCall& call,
+                                      const std::vector<Chosen>& tried) const {
+  const TimePoint now = Clock::now();
+  std::shared_ptr<const route::Targets> targets = view_->targets(call.pool_id);
+  std::vector<const route::Target*> passed;
+  for (const Chosen& each : tried) passed.push_back(each.target);
+  Chosen shut;
+  for (size_t i = 0; targets != nullptr && i <= targets->size(); ++i) {
+    const route::Targets::Choice choice =
+        targets->choose(call.need, *balancer_, now, random_bits(), passed);
+    if (choice.target == nullptr) break;
+    ARROW_ASSIGN_OR_RAISE(Link link, links_->link(*choice.target, call.pool_id));
+    const bool open = link.gate->allow(now);
+    Chosen chosen{targets, choice.target, choice.probe_first, std::move(link)};
+    if (open) return chosen;
+    passed.push_back(choice.target);
+    if (shut.target == nullptr) shut = std::move(chosen);
+  }
+  // Rather a target that failed lately than none.
+  if (shut.target != nullptr) return shut;
+  return nothing_left(call, targets != nullptr);
+}
+
+Status Router::nothing_left(const RoutedCall& call, bool known) const {
+  ErrorDetail detail;
+  detail.pool = call.pool_id;
+  detail.sent = Sent::kNo;
+  const std::string pool = "pool '" + std::string(call.pool_id) + "'";
+  if (known) {
+    detail.kind = ErrorKind::kConnection;
+    const bool write = call.need == route::Need::kWrite;
+    return make_error(std::move(detail), pool + ": no node can take the " +
+                                             (write ? "write" : "call") +
+                                             " now: " + view_->explain(call.pool_id));
+  }
+  const std::vector<std::string> ids = view_->pool_ids();
+  detail.kind = ids.empty() ? ErrorKind::kConnection : ErrorKind::kUnknownPool;
+  std::string all;
+  for (const std::string& id : ids) all += (all.empty() ? "" : ", ") + id;
+  return make_error(std::move(detail), pool + " is neither in this process nor on a node: " +
+                                           view_->explain(call.pool_id) +
+                                           (all.empty() ? "" : "; pools of the cluster: " + all));
+}
+
+Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
+                                  const QueryOptions& options, const Attempt& attempt) const {
+  const std::string& location = chosen.target->location;
+  auto flight = std::make_shared<InFlight>(chosen.link.gate);
+  flight::RemotePool pool(chosen.link.channel, std::string(call.pool_id),
+                          [gate = chosen.link.gate](const flight::Answer& answer) {
+                            if (answer.load) gate->load().tell_waiting(answer.load->waiting);
+                            if (answer.draining) gate->load().shut(Clock::now() + kPassOver);
+                          });
+  if (chosen.probe || call.once) {
+    QueryOptions ping = options;
+    ping.timeout = options.timeout ? std::min(*options.timeout, kSignOfLife) : kSignOfLife;
+    const Status alive = pool.ping(ping).status();
+    if (!alive.ok()) {
+      flight->ended(not_sent(alive), location);
+      return {refused(alive) ? alive : not_sent(alive), false};
+    }
+  }
+  Status status = attempt(pool, options, flight);
+  if (error_kind(status) == ErrorKind::kCancelled && !options.stop.stop_requested()) {
+    // The caller did not; the node did, because it stops.
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kConnection;
+    detail.endpoint = location;
+    detail.sent = Sent::kMaybe;
+    status = make_error(std::move(detail), "the node cancelled the call: " + status.message());
+  }
+  flight->ended(status, location);
+  return {std::move(status), true};
+}
+
+Status Router::run(const RoutedCall& call, const QueryOptions& options, const Attempt& attempt,
+                   Origin* origin, Tries tries) {
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  budget_.count_call();
+  const Deadline deadline = options.timeout ? Deadline::in(*options.timeout) : Deadline();
+  const TimePoint begin = Clock::now();
+  if (view_->targets(call.pool_id) == nullptr) {
+    (void)view_->wait_until_known({deadline.sooner(Deadline::in(kFirstView)), options.stop});
+  }
+  std::vector<Chosen> tried;
+  size_t repeats = 0;
+  for (const Try& each : tries) repeats += lost(each.status) ? 1 : 0;
+  for (;;) {
+    Result<Chosen> chosen = choose(call, tried);
+    if (!chosen.ok()) {
+      if (!tries.empty()) break;
+      failures_.fetch_add(1, std::memory_order_relaxed);
+      return chosen.status();
+    }
+    QueryOptions left = options;
+    if (!deadline.is_never()) left.timeout = deadline.left();
+    const TimePoint now = Clock::now();
+    Outcome outcome = call_node(call, *chosen, left, attempt);
+    if (outcome.status.ok()) {
+      if (origin != nullptr) {
+        *origin = {chosen->target->node_id, chosen->target->location,
+                   static_cast<int>(tries.size()) + 1};
+      }
+      return Status::OK();
+    }
+    repeats += lost(outcome.status) ? 1 : 0;
+    const bool go_on = may_go_on(call, outcome.status) && !(call.once && outcome.reached) &&
+                       repeats <= 1 && tries.size() + 1 < kMostPlaces && !deadline.passed() &&
+                       !options.stop.stop_requested();
+    tries.push_back({chosen->target->node_id, chosen->target->location, Clock::now() - now,
+                     std::move(outcome.status)});
+    tried.push_back(std::move(*chosen));
+    if (!go_on || !budget_.take()) break;
+    retries_.fetch_add(1, std::memory_order_relaxed);
+  }
+  failures_.fetch_add(1, std::memory_order_relaxed);
+  return failed(call, Clock::now() - begin, tries);
+}
+
+Status Router::failed(const RoutedCall& call, Duration took, const Tries& tries) {
+  const Try& last = tries.back();
+  const ErrorDetail* known = error_detail(last.status);
+  const bool unreached = known != nullptr && (known->kind == ErrorKind::kConnection ||
+                                              said_by_nobody(last.status, last.location));
+  // What a database said to the one call speaks for itself.
+  if (tries.size() == 1 && !unreached && !refused(last.status)) return last.status;
+  ErrorDetail detail;
+  if (known != nullptr) detail = *known;
+  if (known == nullptr) detail.kind = error_kind(last.status);
+  if (detail.pool.empty()) detail.pool = call.pool_id;
+  std::string message =
+      "pool '" + std::string(call.pool_id) + "' failed after " + seconds_text(took) + ": ";
+  for (const Try& each : tries) {
+    if (&each != &tries.front()) message += "; then ";
+    message += each.node.empty() ? "this process's own pool"
+                                 : "node '" + each.node + "' at " + each.location;
+    message += " (" + seconds_text(each.took) + "): " + each.status.message();
+  }
+  if (detail.kind == ErrorKind::kConnection && detail.sent == Sent::kNo) {
+    message += "; the statement was not sent, so it may be tried again";
+  } else if (unreached && !call.repeatable && detail.sent != Sent::kNo) {
+    unknown_.fetch_add(1, std::memory_order_relaxed);
+    message += "; the outcome is unknown: look whether it took effect before you send it again";
+  }
+  if (unreached) message += "; " + view_->explain(call.pool_id);
+  return make_error(std::move(detail), std::move(message));
+}
+
+std::shared_ptr<Gate> Router::own_gate(std::string_view pool_id) {
+  const Lock lock(mutex_);
+  const auto found = own_gates_.find(pool_id);
+  if (found != own_gates_.end()) return found->second;
+  auto gate = std::make_shared<Gate>(std::make_shared<route::Load>());
+  own_gates_.emplace(pool_id, gate);
+  return gate;
+}
+
+std::string Router::exposition() const {
+  const auto counter = [](const char* name, const char* help, const std::atomic<uint64_t>& value) {
+    const std::string text = name;
+    return "# HELP " + text + " " + help + "\n# TYPE " + text + " counter\n" + text + " " +
+           std::to_string(value.load(std::memory_order_relaxed)) + "\n";
+  };
+  const ClusterStatus status = view_->status();
+  std::string text =
+      counter("cenote_route_requests_total", "Calls sent to nodes.", calls_) +
+      counter("cenote_route_failures_total", "Of these, those that failed in the end.", failures_) +
+      counter("cenote_route_retries_total", "Attempts after a first one had failed.", retries_) +
+      counter("cenote_route_unknown_total", "Writes whose outcome is unknown.", unknown_) +
+      "# HELP cenote_view_nodes Nodes that this process knows.\n# TYPE cenote_view_nodes gauge\n"
+      "cenote_view_nodes " +
+      std::to_string(status.nodes.size()) + "\n";
+  if (status.age) {
+    text +=
+        "# HELP cenote_view_age_seconds Time since the coordinator last confirmed the view.\n"
+        "# TYPE cenote_view_age_seconds gauge\ncenote_view_age_seconds " +
+        std::to_string(std::chrono::duration<double>(*status.age).count()) + "\n";
+  }
+  return text;
+}
+
+}  // namespace cenote

@@ -1,0 +1,126 @@
+// A call's way through the cluster: which node gets it, what a failure means, and whether it may go
+// on to another.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cenote/manager.h"
+
+#include "flight/remote_pool.h"
+#include "manager/cluster_view.h"
+#include "manager/node_links.h"
+#include "route/balancer.h"
+#include "route/retry_budget.h"
+#include "route/targets.h"
+
+namespace cenote {
+
+// What the router must know of a call.
+struct RoutedCall {
+  std::string_view pool_id;
+  route::Need need = route::Need::kWrite;
+  // It may go out again though its fate is unknown.
+  bool repeatable = false;
+  // What it sends can be read once only, so that a node is asked for a sign of life before.
+  bool once = false;
+};
+
+// A call under way: counts in its target's load until destroyed. Moved into a stream, it lives as
+// long as that.
+class InFlight {
+ public:
+  explicit InFlight(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) { gate_->load().begin(); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight();
+
+  // The answer began: the time until here is the target's latency.
+  void answered();
+  // What became of it, told to the breaker. Errors with `location` as their endpoint are the
+  // node's.
+  void ended(const Status& status, std::string_view location);
+
+ private:
+  const std::shared_ptr<Gate> gate_;
+  const TimePoint begin_ = Clock::now();
+  Duration latency_{};
+  bool answered_ = false;
+  bool failed_ = false;
+};
+
+// Thread-safe.
+class Router {
+ public:
+  struct Options {
+    NodeAccess access;
+    LoadBalanceAlgorithm algorithm = LoadBalanceAlgorithm::kP2cEwma;
+    std::string source;
+    std::string zone;
+  };
+  static Result<std::unique_ptr<Router>> open(
+      std::unique_ptr<discovery::ServiceDiscovery> discovery, const Options& options);
+
+  // One place that failed.
+  struct Try {
+    std::string node;  // empty: this process's own pool
+    std::string location;
+    Duration took{};
+    Status status;
+  };
+  using Tries = std::vector<Try>;
+  // Calls one node; may keep `flight` for longer than it runs. `options` hold what is left of the
+  // time.
+  using Attempt = std::function<Status(flight::RemotePool& pool, const QueryOptions& options,
+                                       const std::shared_ptr<InFlight>& flight)>;
+
+  // Calls nodes, one after another, until one took the call or none may be tried any more. `before`
+  // is what failed already. Errors name pool, places tried, how long it took, what to do.
+  Status run(const RoutedCall& call, const QueryOptions& options, const Attempt& attempt,
+             Origin* origin, Tries before = {});
+  // Whether a call that ended so may go to another place: it was not sent, or refused unseen, or it
+  // does no harm twice.
+  static bool may_go_on(const RoutedCall& call, const Status& status);
+
+  // Guards this process's own pool of that id: while it is shut, calls begin at the nodes.
+  std::shared_ptr<Gate> own_gate(std::string_view pool_id);
+  const ClusterView& view() const { return *view_; }
+  // Metrics in Prometheus's text format.
+  std::string exposition() const;
+
+ private:
+  Router(const Options& options, std::unique_ptr<NodeLinks> links);
+  struct Chosen {
+    std::shared_ptr<const route::Targets> of;  // keeps the target
+    const route::Target* target = nullptr;
+    bool probe = false;
+    Link link;
+  };
+  struct Outcome {
+    Status status;
+    bool reached = false;  // the call itself went out, not only the question before it
+  };
+  Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried) const;
+  Status nothing_left(const RoutedCall& call, bool known) const;
+  Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,
+                    const Attempt& attempt) const;
+  Status failed(const RoutedCall& call, Duration took, const Tries& tries);
+
+  const std::unique_ptr<NodeLinks> links_;
+  const std::unique_ptr<route::Balancer> balancer_;
+  route::RetryBudget budget_;
+  std::atomic<uint64_t> calls_{0};
+  std::atomic<uint64_t> failures_{0};
+  std::atomic<uint64_t> retries_{0};
+  std::atomic<uint64_t> unknown_{0};
+  Mutex mutex_;  // guards the gates; memory only
+  std::map<std::string, std::shared_ptr<Gate>, std::less<>> own_gates_ CENOTE_GUARDED_BY(mutex_);
+  std::unique_ptr<ClusterView> view_;  // last: its thread calls into the links
+};
+
+}  // namespace cenote

@@ -1,0 +1,79 @@
+// A coordinator that says what a test tells it to: /v1/nodes and /v1/watch over a real socket.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/mutex.h"
+#include "cluster/wire.h"
+#include "net/http_server.h"
+
+namespace cenote {
+
+class CannedCoordinator {
+ public:
+  CannedCoordinator() {
+    snapshot_.cluster = "test";
+    snapshot_.term = 1;
+    start("127.0.0.1:0");
+  }
+
+  std::string url() const { return "http://" + address_; }
+
+  // A new revision with these nodes; whoever watches lists again.
+  void set(std::vector<cluster::Node> nodes) {
+    {
+      const Lock lock(mutex_);
+      snapshot_.nodes = std::move(nodes);
+      ++snapshot_.revision;
+    }
+    if (server_ != nullptr) server_->wake();
+  }
+
+  void stop() { server_.reset(); }
+  void start_again() { start(address_); }
+
+ private:
+  void start(const std::string& listen) {
+    HttpServerOptions options;
+    options.listen = listen;
+    const auto list = [this](const HttpRequest&) {
+      const Lock lock(mutex_);
+      return HttpResponse{200, "application/json", cluster::to_json(snapshot_).dump()};
+    };
+    const auto watch = [this](const HttpRequest&) {
+      HttpResponse response{200, "text/event-stream", ""};
+      response.feed = std::make_shared<HttpFeed>();
+      response.feed->interval = std::chrono::milliseconds(100);
+      const Lock lock(mutex_);
+      response.feed->next = [this, from = snapshot_.revision](bool due, std::string* bytes) {
+        const Lock inner(mutex_);
+        if (snapshot_.revision != from) {
+          *bytes += "event: reset\ndata: {}\n\n";
+          return false;
+        }
+        const Json bookmark = {{"cluster", snapshot_.cluster},
+                               {"term", json_number(snapshot_.term)},
+                               {"revision", json_number(snapshot_.revision)}};
+        if (due) *bytes += "event: bookmark\ndata: " + bookmark.dump() + "\n\n";
+        return true;
+      };
+      return response;
+    };
+    auto started = HttpServer::start(options, {{"/v1/nodes", list}, {"/v1/watch", watch}});
+    ASSERT_TRUE(started.ok()) << started.status();
+    server_ = std::move(*started);
+    address_ = server_->address();
+  }
+
+  Mutex mutex_;
+  cluster::Snapshot snapshot_ CENOTE_GUARDED_BY(mutex_);
+  std::string address_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace cenote
