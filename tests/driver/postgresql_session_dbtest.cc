@@ -64,6 +64,26 @@ TEST_F(PostgresqlSession, a_large_result_follows_a_changed_table) {
   EXPECT_EQ(text("select a from t"), "1");
 }
 
+TEST_F(PostgresqlSession, a_result_that_grows_from_few_rows_to_many_still_comes_in_batches) {
+  const std::string sql = "select g, null::int as n from generate_series(1, $1) g";
+  BatchLimits limits;
+  limits.rows = 100;
+  limits.whole = true;
+  for (const int rows : {3, 3, 250, 100, 0, 3}) {
+    const auto reader = conn_->query(context(), sql, Params::of(rows), limits).ValueOrDie();
+    int64_t seen = 0;
+    std::shared_ptr<arrow::RecordBatch> batch;
+    while (reader->ReadNext(&batch).ok() && batch != nullptr) {
+      EXPECT_LE(batch->num_rows(), 100);
+      for (int64_t i = 0; i < batch->num_rows(); ++i) {
+        ASSERT_EQ(static_cast<const arrow::Int64Array&>(*batch->column(0)).Value(i), ++seen);
+      }
+      EXPECT_EQ(batch->column(1)->null_count(), batch->num_rows());
+    }
+    EXPECT_EQ(seen, rows);
+  }
+}
+
 TEST_F(PostgresqlSession, in_a_transaction_a_changed_table_is_an_error_and_the_next_one_works) {
   ASSERT_TRUE(execute("create temp table t (a int)").ok());
   const std::string sql = "select * from t where a = $1";

@@ -103,12 +103,14 @@ class Session final : public Connection {
   Status deallocate_garbage();
   Status resolve_types(const std::vector<ColumnHead>& columns);
   Status cast_unknown(Statement& statement, const RowShape& shape);
+  // What is wanted of a statement's rows: nothing, some at a time, all at once.
+  enum class Rows { kNone, kStream, kWhole };
   // Sends the described statement with its values.
-  Status send(const Statement& statement, const Params& params);
+  Status send(const Statement& statement, const Params& params, Rows rows);
   // Describes where needed, sends, and takes the first result. A prepared statement that the
   // server has forgotten or that changed is prepared anew, once.
   Result<PgResult> run_statement(StatementPtr& statement, std::string_view sql,
-                                 const Params& params, bool rows, Scope scope);
+                                 const Params& params, Rows rows, Scope scope);
   bool may_copy(const Statement& statement, const Params& params) const;
   Result<std::shared_ptr<arrow::RecordBatchReader>> query_by_copy(const StatementPtr& statement,
                                                                   const BatchLimits& limits);

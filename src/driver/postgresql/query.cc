@@ -18,6 +18,10 @@ namespace {
 
 // A result from which on COPY's two round trips cost less than libpq's work per row.
 constexpr int64_t kCopyRows = 2000;
+// A result that is wanted whole comes as one PGresult if it had so few rows the last time: libpq's
+// mode of single rows copies each result's head (a tenth of what a point query costs the client).
+// Should it have many this time, they are in memory twice for once.
+constexpr int64_t kFewRows = 1000;
 
 constexpr const char* kParseSavepoint = "SAVEPOINT cenote_parse";
 constexpr const char* kParseRelease = "RELEASE SAVEPOINT cenote_parse";
@@ -259,7 +263,7 @@ Status Session::cast_unknown(Statement& statement, const RowShape& shape) {
   return Status::OK();
 }
 
-Status Session::send(const Statement& statement, const Params& params) {
+Status Session::send(const Statement& statement, const Params& params, Rows rows) {
   auto& [values, texts, lengths, formats] = outgoing_;
   const size_t size = statement.bound.order.size();
   values.resize(size);
@@ -286,13 +290,14 @@ Status Session::send(const Statement& statement, const Params& params) {
                               texts.data(), lengths.data(), formats.data(), 1)
           : PQsendQueryPrepared(conn, statement.prepared.c_str(), count, texts.data(),
                                 lengths.data(), formats.data(), 1);
-  if (queued != 0) PQsetSingleRowMode(conn);
+  const bool few = statement.last_rows >= 0 && statement.last_rows <= kFewRows;
+  if (queued != 0 && !(rows == Rows::kWhole && few)) PQsetSingleRowMode(conn);
   note(statement);
   return channel_.flush(queued);
 }
 
 Result<PgResult> Session::run_statement(StatementPtr& statement, std::string_view sql,
-                                        const Params& params, bool rows, Scope scope) {
+                                        const Params& params, Rows rows, Scope scope) {
   for (bool again = false;; again = true) {
     // The types of numbers may depend on their values.
     if (statement->described && statement->declare == Declare::kNarrow &&
@@ -301,7 +306,7 @@ Result<PgResult> Session::run_statement(StatementPtr& statement, std::string_vie
     }
     const bool describes = statement->kind.verb == Verb::kRead ||
                            statement->kind.verb == Verb::kWrite || !params.empty() ||
-                           (rows && statement->kind.verb == Verb::kShow);
+                           (rows != Rows::kNone && statement->kind.verb == Verb::kShow);
     if (!statement->described && describes) {
       ARROW_RETURN_NOT_OK(describe_for(*statement, params, scope));
       if (statement->kind.verb != Verb::kShow) cache_.keep(statement);
@@ -311,7 +316,7 @@ Result<PgResult> Session::run_statement(StatementPtr& statement, std::string_vie
     if (statement->sql.empty()) statement->sql = statement->bound.sql;
     const bool prepared = !statement->prepared.empty();
     const bool idle = channel_.transaction() == PQTRANS_IDLE;
-    ARROW_RETURN_NOT_OK(send(*statement, params));
+    ARROW_RETURN_NOT_OK(send(*statement, params, rows));
     PgResult failed;
     ARROW_ASSIGN_OR_RAISE(PgResult first, channel_.next(&failed));
     if (!failed) return first;
@@ -343,7 +348,8 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
   const bool in_transaction = channel_.transaction() == PQTRANS_INTRANS;
   const bool guarded = in_transaction && !limits.whole && statement->kind.verb == Verb::kRead;
   const Scope scope = guarded ? Scope::kSavepoint : Scope::kNone;
-  ARROW_ASSIGN_OR_RAISE(PgResult first, run_statement(statement, sql, params, true, scope));
+  const Rows rows = limits.whole ? Rows::kWhole : Rows::kStream;
+  ARROW_ASSIGN_OR_RAISE(PgResult first, run_statement(statement, sql, params, rows, scope));
   if (statement->kind.forgets_prepared) cache_.clear();
   auto reader = std::make_shared<Reader>(this, statement, limits, scope);
   std::shared_ptr<const RowShape> shape = statement->shape_for(limits);
@@ -404,7 +410,8 @@ Result<int64_t> Session::execute(const CallContext& context, std::string_view sq
                                  const Params& params) {
   ARROW_ASSIGN_OR_RAISE(StatementPtr statement, cache_.find(sql, params));
   ARROW_RETURN_NOT_OK(channel_.start(context));
-  ARROW_ASSIGN_OR_RAISE(PgResult first, run_statement(statement, sql, params, false, Scope::kNone));
+  ARROW_ASSIGN_OR_RAISE(PgResult first,
+                        run_statement(statement, sql, params, Rows::kNone, Scope::kNone));
   int64_t affected = -1;
   for (PgResult result = std::move(first); result;) {
     const char* count = PQcmdTuples(result.get());

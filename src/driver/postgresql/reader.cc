@@ -81,14 +81,15 @@ Status Reader::pull_copy() {
 }
 
 Status Reader::pull_rows() {
-  while (!decoder_->full()) {
+  while (true) {
     if (!rows_) return end();
     if (const Status appended = append_rows(rows_.get()); !appended.ok()) return refuse(appended);
+    if (decoder_->full()) return Status::OK();
+    next_row_ = 0;
     auto next = session_->channel().next();
     if (!next.ok()) return ended(next.status());
     rows_ = std::move(*next);
   }
-  return Status::OK();
 }
 
 Status Reader::append_rows(const PGresult* rows) {
@@ -98,13 +99,13 @@ Status Reader::append_rows(const PGresult* rows) {
     return make_error(ErrorKind::kNotSupported,
                       "the statement has several results of different columns");
   }
-  for (int row = 0; row < count; ++row) {
+  for (; next_row_ < count && !decoder_->full(); ++next_row_) {
     for (size_t i = 0; i < columns; ++i) {
       const auto column = static_cast<int>(i);
-      const uint8_t* bytes = PQgetisnull(rows, row, column) != 0
-                                 ? nullptr
-                                 : reinterpret_cast<const uint8_t*>(PQgetvalue(rows, row, column));
-      const auto size = static_cast<size_t>(PQgetlength(rows, row, column));
+      const bool null = PQgetisnull(rows, next_row_, column) != 0;
+      const auto* value = reinterpret_cast<const uint8_t*>(PQgetvalue(rows, next_row_, column));
+      const uint8_t* bytes = null ? nullptr : value;
+      const auto size = static_cast<size_t>(PQgetlength(rows, next_row_, column));
       ARROW_RETURN_NOT_OK(decoder_->append_field(i, bytes, size));
     }
     decoder_->end_row();

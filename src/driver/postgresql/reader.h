@@ -51,7 +51,8 @@ class Reader final : public arrow::RecordBatchReader {
   const Scope scope_;
   bool by_copy_ = false;
   bool live_ = true;  // the call is under way
-  PgResult rows_;     // the result to append next, of single rows
+  PgResult rows_;     // the result to append next
+  int next_row_ = 0;  // of it
   int64_t total_ = 0;
   std::shared_ptr<const RowShape> shape_;
   std::shared_ptr<arrow::Schema> schema_;
