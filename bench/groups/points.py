@@ -16,6 +16,7 @@ alter table points add primary key (id); analyze points;
 PAIRS = [
     ("C++ threads", "cenote, C++", "libpq", ratio_at_least(0.9)),
     ("C++ threads", "cenote, C++", "libpq, shared", None),
+    ("C++ threads", "cenote, C++", "libpq, and a table", None),
     ("asyncio", "cenote, asyncio", "asyncpg", ratio_at_least(2)),
     ("asyncio", "cenote, asyncio", "psycopg async", None),
     ("Python threads", "cenote, threads", "psycopg_pool", ratio_at_least(1.5)),

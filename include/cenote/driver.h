@@ -131,6 +131,13 @@ class Connection {
                                                                   const Params& params,
                                                                   const BatchLimits& limits) = 0;
 
+  // The whole answer as one table, for which types may settle on all values (`limits.whole`). By
+  // default what query() gives; a driver overrides it where a small answer can be made cheaper.
+  virtual Result<std::shared_ptr<arrow::Table>> query_table(const CallContext& context,
+                                                            std::string_view sql,
+                                                            const Params& params,
+                                                            const BatchLimits& limits);
+
   // Runs one statement, throws rows away, returns how many it affected; -1 where the database does
   // not say.
   virtual Result<int64_t> execute(const CallContext& context, std::string_view sql,

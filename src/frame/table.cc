@@ -11,6 +11,20 @@
 
 namespace cenote {
 
+std::shared_ptr<arrow::Table> table_of(Arena& arena, std::shared_ptr<arrow::Schema> schema,
+                                       std::vector<std::shared_ptr<arrow::Array>> arrays,
+                                       int64_t rows) {
+  std::vector<std::shared_ptr<arrow::ChunkedArray>> columns;
+  columns.reserve(arrays.size());
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    arrow::ArrayVector chunks(1);
+    chunks[0] = std::move(arrays[i]);
+    columns.push_back(arena.make<arrow::ChunkedArray>(std::move(chunks),
+                                                      schema->field(static_cast<int>(i))->type()));
+  }
+  return arrow::Table::Make(std::move(schema), std::move(columns), rows);
+}
+
 Result<std::shared_ptr<arrow::Table>> table_of(
     std::shared_ptr<arrow::Schema> schema,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches) {
@@ -20,16 +34,18 @@ Result<std::shared_ptr<arrow::Table>> table_of(
       batches[0]->schema() != schema) {
     return arrow::Table::FromRecordBatches(std::move(schema), std::move(batches));
   }
-  const arrow::RecordBatch& batch = *batches[0];
-  Arena arena(kPerColumn * batch.num_columns());
-  std::vector<std::shared_ptr<arrow::ChunkedArray>> columns;
-  columns.reserve(static_cast<size_t>(batch.num_columns()));
-  for (int i = 0; i < batch.num_columns(); ++i) {
-    arrow::ArrayVector chunks(1);
-    chunks[0] = batch.column(i);
-    columns.push_back(arena.make<arrow::ChunkedArray>(std::move(chunks), schema->field(i)->type()));
+  Arena arena(kPerColumn * batches[0]->num_columns());
+  return table_of(arena, std::move(schema), batches[0]->columns(), batches[0]->num_rows());
+}
+
+Result<std::shared_ptr<arrow::Table>> table_of(arrow::RecordBatchReader& reader) {
+  arrow::RecordBatchVector batches;
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(reader.ReadNext(&batch));
+    if (batch == nullptr) return table_of(reader.schema(), std::move(batches));
+    batches.push_back(std::move(batch));
   }
-  return arrow::Table::Make(std::move(schema), std::move(columns), batch.num_rows());
 }
 
 }  // namespace cenote

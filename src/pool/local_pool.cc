@@ -6,7 +6,6 @@
 
 #include <arrow/table.h>
 
-#include "frame/table.h"
 #include "pool/local_pool_parts.h"
 
 namespace cenote {
@@ -164,20 +163,8 @@ Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, c
                                                                  const Params& params,
                                                                  const BatchLimits& limits) const {
   const TimePoint begin = Clock::now();
-  const auto run = [&]() -> Result<std::shared_ptr<arrow::Table>> {
-    BatchLimits all = limits;
-    all.whole = true;  // nothing is handed out before the end: types may settle on all values
-    ARROW_ASSIGN_OR_RAISE(const auto reader, lease->query(call.context, sql, params, all));
-    arrow::RecordBatchVector batches;
-    for (;;) {
-      std::shared_ptr<arrow::RecordBatch> batch;
-      ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
-      if (batch == nullptr) break;
-      batches.push_back(std::move(batch));
-    }
-    return table_of(reader->schema(), std::move(batches));
-  };
-  Result<std::shared_ptr<arrow::Table>> table = run();
+  Result<std::shared_ptr<arrow::Table>> table =
+      lease->query_table(call.context, sql, params, limits);
   if (table.ok()) {
     (void)finish(Status::OK(), begin, (*table)->num_rows());
     return table;

@@ -45,12 +45,17 @@ inline constexpr const char* kScopeRelease = "RELEASE SAVEPOINT cenote_rows";
 inline constexpr const char* kScopeUndo =
     "ROLLBACK TO SAVEPOINT cenote_rows; RELEASE SAVEPOINT cenote_rows";
 
+class Reader;
+
 class Session final : public Connection {
  public:
   Session(PgHandle conn, const SessionOptions& options);
   // The first round trip: learns whether a pooler stands between.
   Status greet(const CallContext& context);
 
+  Result<std::shared_ptr<arrow::Table>> query_table(const CallContext& context,
+                                                    std::string_view sql, const Params& params,
+                                                    const BatchLimits& limits) override;
   Result<std::shared_ptr<arrow::RecordBatchReader>> query(const CallContext& context,
                                                           std::string_view sql,
                                                           const Params& params,
@@ -112,8 +117,10 @@ class Session final : public Connection {
   Result<PgResult> run_statement(StatementPtr& statement, std::string_view sql,
                                  const Params& params, Rows rows, Scope scope);
   bool may_copy(const Statement& statement, const Params& params) const;
-  Result<std::shared_ptr<arrow::RecordBatchReader>> query_by_copy(const StatementPtr& statement,
-                                                                  const BatchLimits& limits);
+  Result<std::shared_ptr<Reader>> open_reader(const CallContext& context, std::string_view sql,
+                                              const Params& params, const BatchLimits& limits);
+  Result<std::shared_ptr<Reader>> query_by_copy(const StatementPtr& statement,
+                                                const BatchLimits& limits);
   bool may_prepare(const Statement& statement) const;
   void note(const Statement& statement);
 

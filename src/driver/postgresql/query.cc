@@ -338,6 +338,22 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
                                                                  std::string_view sql,
                                                                  const Params& params,
                                                                  const BatchLimits& limits) {
+  return open_reader(context, sql, params, limits);
+}
+
+Result<std::shared_ptr<arrow::Table>> Session::query_table(const CallContext& context,
+                                                           std::string_view sql,
+                                                           const Params& params,
+                                                           const BatchLimits& limits) {
+  BatchLimits whole = limits;
+  whole.whole = true;
+  ARROW_ASSIGN_OR_RAISE(const auto reader, open_reader(context, sql, params, whole));
+  return reader->table();
+}
+
+Result<std::shared_ptr<Reader>> Session::open_reader(const CallContext& context,
+                                                     std::string_view sql, const Params& params,
+                                                     const BatchLimits& limits) {
   ARROW_ASSIGN_OR_RAISE(StatementPtr statement, cache_.find(sql, params));
   ARROW_RETURN_NOT_OK(channel_.start(context));
   if (may_copy(*statement, params)) {
@@ -373,8 +389,8 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query(const CallConte
   return reader;
 }
 
-Result<std::shared_ptr<arrow::RecordBatchReader>> Session::query_by_copy(
-    const StatementPtr& statement, const BatchLimits& limits) {
+Result<std::shared_ptr<Reader>> Session::query_by_copy(const StatementPtr& statement,
+                                                       const BatchLimits& limits) {
   const bool idle = channel_.transaction() == PQTRANS_IDLE;
   const Scope scope = idle ? Scope::kTransaction : limits.whole ? Scope::kNone : Scope::kSavepoint;
   if (!statement->prepared.empty()) cache_.drop(statement);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "frame/table.h"
+
 namespace cenote::postgresql {
 namespace {
 
@@ -169,11 +171,23 @@ Status Reader::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
   auto finished = decoder_->finish();
   if (!finished.ok()) return refuse(finished.status());
   *batch = std::move(*finished);
-  if (!live_ && total_ <= kSmallResult) {
-    decoder_->restart();
-    statement_->decoder = std::move(decoder_);
-  }
+  keep_decoder();
   return Status::OK();
+}
+
+void Reader::keep_decoder() {
+  if (live_ || total_ > kSmallResult) return;
+  decoder_->restart();
+  statement_->decoder = std::move(decoder_);
+}
+
+Result<std::shared_ptr<arrow::Table>> Reader::table() {
+  const bool one_batch = !live_ && settled_.empty() && decoder_ && decoder_->rows() > 0;
+  if (!one_batch) return table_of(*this);
+  total_ = decoder_->rows();
+  auto table = decoder_->finish_table();
+  keep_decoder();
+  return table;
 }
 
 Status Reader::Close() {

@@ -25,6 +25,9 @@ class Reader final : public arrow::RecordBatchReader {
   // COPY was sent.
   Status open_copy(std::shared_ptr<const RowShape> shape);
 
+  // All rows; of a reader that was not read from.
+  Result<std::shared_ptr<arrow::Table>> table();
+
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override;
   Status Close() override;
@@ -37,6 +40,8 @@ class Reader final : public arrow::RecordBatchReader {
   Status pull_rows();
   Status append_rows(const PGresult* rows);
   Status end();
+  // For the statement's next execution, after a small result.
+  void keep_decoder();
   // Reads everything, to know the types of raw numerics.
   Status settle();
   // The call was ended by an error of the server or of the wire.

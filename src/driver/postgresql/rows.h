@@ -52,8 +52,12 @@ class RowDecoder {
   int64_t rows() const { return rows_; }
   // The rows since the last batch, in the shape's schema.
   Result<std::shared_ptr<arrow::RecordBatch>> finish();
+  // The same as a table.
+  Result<std::shared_ptr<arrow::Table>> finish_table();
 
  private:
+  Arena arena_for_batch() const;
+  Result<arrow::ArrayVector> finish_columns(Arena& arena);
   Status refuse(size_t column, const char* wrong) const;
 
   std::shared_ptr<const RowShape> shape_;
