@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include <arrow/scalar.h>
+
 namespace cenote {
 namespace {
 
@@ -256,6 +258,34 @@ Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& par
   bound.sql.append(sql.substr(copied));
   ARROW_RETURN_NOT_OK(check_all_used(params, native_of));
   return bound;
+}
+
+Params null_params(std::string_view sql, const SqlDialect& dialect) {
+  std::vector<std::string> names;
+  size_t positional = 0;
+  bool questions_only = true;
+  SqlScanner scanner(sql, dialect);
+  for (SqlToken token = scanner.next(); token != SqlToken::kEnd; token = scanner.next()) {
+    if (token != SqlToken::kPlaceholder || scanner.text() == "??") continue;
+    if (scanner.text() == "?") {
+      positional += questions_only ? 1 : 0;
+      continue;
+    }
+    std::string name(scanner.text().substr(1));
+    if (const auto number = number_of(name)) {
+      if (dialect.numbered) return {};  // native already
+      if (std::exchange(questions_only, false)) positional = 0;
+      constexpr int kMost = 65'535;
+      positional = std::max(positional, static_cast<size_t>(std::clamp(*number, 0, kMost)));
+    } else if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(std::move(name));
+    }
+  }
+  Params params;
+  const auto null = std::make_shared<arrow::NullScalar>();
+  for (std::string& name : names) params.add(std::move(name), null);
+  if (names.empty()) params.values.assign(positional, null);
+  return params;
 }
 
 std::string first_keyword(std::string_view sql, const SqlDialect& dialect) {

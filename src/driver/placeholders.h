@@ -43,6 +43,10 @@ struct BoundStatement {
 Result<BoundStatement> bind_placeholders(std::string_view sql, const Params& params,
                                          const SqlDialect& dialect);
 
+// Nulls for the placeholders in `sql`, so that they can be bound without values. A `?` that is an
+// operator cannot be told from a placeholder here; `$1` of a numbered dialect needs no value.
+Params null_params(std::string_view sql, const SqlDialect& dialect);
+
 // One lexical element of a statement, for those who need to look at its words: never inside strings
 // or comments.
 enum class SqlToken { kEnd, kWord, kPlaceholder, kSymbol, kQuoted };

@@ -269,5 +269,28 @@ TEST_P(MssqlTypes, ingest_makes_columns_that_give_the_values_back) {
   drop_table("cenote_back");
 }
 
+TEST_P(MssqlTypes, a_statement_can_be_described_without_running_it) {
+  make_table("cenote_described", "a int, b decimal(5,2), c nvarchar(20), d date");
+  for (const char* sql : {"select a, b, c, d as e from cenote_described where a = ? and c > ?",
+                          "select a, b, c, d as e from cenote_described where a = @x and c > @y"}) {
+    const auto info = connection_->describe(context(), sql);
+    ASSERT_TRUE(info.ok()) << sql << ": " << info.status();
+    ASSERT_NE(info->rows, nullptr) << sql;
+    EXPECT_EQ(info->rows->ToString(), "a: int32\nb: decimal128(5, 2)\nc: string\ne: date32[day]");
+    ASSERT_EQ(info->parameters->num_fields(), 2) << sql;
+    // FreeTDS does not tell.
+    const auto type = microsoft() ? arrow::Type::INT32 : arrow::Type::NA;
+    EXPECT_EQ(info->parameters->field(0)->type()->id(), type);
+  }
+  const auto write =
+      connection_->describe(context(), "insert into cenote_described (a) values (1)");
+  ASSERT_TRUE(write.ok()) << write.status();
+  EXPECT_EQ(write->rows, nullptr);
+  EXPECT_EQ(value("select count(*) from cenote_described"), "0");
+  EXPECT_FALSE(connection_->describe(context(), "selec 1").ok());
+  EXPECT_EQ(value("select 1"), "1");
+  drop_table("cenote_described");
+}
+
 }  // namespace
 }  // namespace cenote

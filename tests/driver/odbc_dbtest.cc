@@ -81,6 +81,25 @@ TEST_F(OdbcSqlite, declared_columns_come_as_their_types) {
   }
 }
 
+TEST_F(OdbcSqlite, a_statement_can_be_described_without_running_it) {
+  execute("create table t (a integer, b double, c varchar(20))");
+  for (const char* sql : {"select a, b, c as d from t where a = ? and b > ?",
+                          "select a, b, c as d from t where a = $1 and b > $2",
+                          "select a, b, c as d from t where a = :x and b > :y"}) {
+    const auto info = connection_->describe(soon(), sql);
+    ASSERT_TRUE(info.ok()) << sql << ": " << info.status();
+    ASSERT_NE(info->rows, nullptr) << sql;
+    EXPECT_EQ(info->rows->ToString(), "a: int32\nb: double\nd: string") << sql;
+    ASSERT_EQ(info->parameters->num_fields(), 2) << sql;
+    EXPECT_EQ(info->parameters->field(0)->type()->id(), arrow::Type::NA);  // not to be known
+  }
+  const auto write = connection_->describe(soon(), "insert into t (a) values (1)");
+  ASSERT_TRUE(write.ok()) << write.status();
+  EXPECT_EQ(write->rows, nullptr);
+  EXPECT_EQ(write->parameters->num_fields(), 0);
+  EXPECT_EQ(value("select count(*) from t"), "0");
+}
+
 TEST_F(OdbcSqlite, transactions_are_the_drivers_own) {
   execute("create table t (a integer)");
   ASSERT_TRUE(connection_->begin(soon(), {}).ok());

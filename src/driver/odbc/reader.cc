@@ -15,6 +15,8 @@ constexpr size_t kFirstPiece = 4096;
 constexpr size_t kMostKept = size_t{1} << 20;  // of the buffer for pieces, between values
 constexpr int64_t kMostBytes = int64_t{1} << 30;
 
+}  // namespace
+
 Result<ColumnInfo> describe_column(const Library& odbc, const Statement& statement,
                                    SQLUSMALLINT number) {
   ColumnInfo info;
@@ -50,8 +52,6 @@ Result<ColumnInfo> describe_column(const Library& odbc, const Statement& stateme
   }
   return info;
 }
-
-}  // namespace
 
 Reader::Reader(Session& session, std::unique_ptr<Call> call, Statement statement,
                const BatchLimits& limits)

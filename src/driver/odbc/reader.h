@@ -14,6 +14,10 @@
 
 namespace cenote::odbc {
 
+// What the driver says about a column of a statement that was prepared or has run.
+Result<ColumnInfo> describe_column(const Library& odbc, const Statement& statement,
+                                   SQLUSMALLINT number);
+
 class Reader final : public arrow::RecordBatchReader {
  public:
   Reader(Session& session, std::unique_ptr<Call> call, Statement statement,

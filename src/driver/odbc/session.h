@@ -61,6 +61,9 @@ class Session final : public Connection {
                           const Params& params) override;
   Result<int64_t> ingest(const CallContext& context, const IngestTarget& target,
                          arrow::RecordBatchReader& rows) override;
+  // Columns as the driver describes them before the statement has run: a datetime2 may come in
+  // another unit.
+  Result<StatementInfo> describe(const CallContext& context, std::string_view sql) override;
   Status begin(const CallContext& context, const TransactionOptions& options) override;
   Status commit(const CallContext& context) override;
   Status rollback(const CallContext& context) override;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import apsw
 from pysqlbridge.tds.token import EnvChangeType
 
+from .describe import PARAMETER_COLUMNS, RESULT_COLUMNS, parameter_row, result_row
 from .samples import SAMPLES
 from .types import CODES, Type, parse_type
 from .wire import Answer, Attention, Drop, Parameter, Session, SqlError
@@ -101,8 +103,14 @@ class Engine:
             outputs = [(parameters[0].name, Type("int"), handle)]
             if name == "sp_prepexec":
                 self.run(self.prepared[handle], parameters[3:], answer)
+            else:
+                self.guarded(answer, lambda: self._announce(self.prepared[handle], answer))
         elif name == "sp_execute":
             self.run(self.prepared[int(str(parameters[0].value))], parameters[1:], answer)
+        elif name == "sp_describe_first_result_set":
+            self.guarded(answer, lambda: self._describe(str(parameters[0].value), answer))
+        elif name == "sp_describe_undeclared_parameters":
+            self.guarded(answer, lambda: self._describe_parameters(str(parameters[0].value), answer))
         elif name == "sp_unprepare":
             self.prepared.pop(int(str(parameters[0].value)), None)
         else:
@@ -111,10 +119,17 @@ class Engine:
 
     def run(self, sql: str, parameters: list[Parameter], answer: Answer) -> None:
         """Runs a batch; an error ends it."""
-        self.answer = answer
-        try:
+
+        def work() -> None:
             for statement in split(sql):
                 self._statement(statement, parameters, answer)
+
+        self.guarded(answer, work)
+
+    def guarded(self, answer: Answer, work: Callable[[], None]) -> None:
+        self.answer = answer
+        try:
+            work()
         except SqlError as failed:
             answer.error(failed.number, str(failed))
             if failed.number == 1205 and self.count:
@@ -217,6 +232,45 @@ class Engine:
             answer.done(0, COMMANDS[word], self.database.changes())
         else:
             answer.done(0)
+
+    def _described(self, sql: str) -> list[tuple[str, Type]]:
+        """The columns of a batch's first statement, which is not run."""
+        declared: list[tuple[str, str | None]] = []
+
+        def describe(cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
+            declared.extend(cursor.get_description() if cursor.is_readonly else ())
+            return False
+
+        statement = split(sql)[0]
+        cursor = self.database.cursor()
+        cursor.exec_trace = describe
+        with contextlib.suppress(apsw.ExecTraceAbort):
+            cursor.execute(
+                self._translate(statement, statement.split()[0].lower()),
+                dict.fromkeys(re.findall(r"@(\w+)", statement)),
+            )
+        return self._columns(declared, [])
+
+    def _announce(self, sql: str, answer: Answer) -> None:
+        if columns := self._described(sql):
+            answer.describe(columns)
+
+    def _describe(self, sql: str, answer: Answer) -> None:
+        columns = self._described(sql)
+        answer.result(RESULT_COLUMNS, [result_row(i, *column) for i, column in enumerate(columns, 1)])
+
+    def _describe_parameters(self, sql: str, answer: Answer) -> None:
+        """A parameter that is compared with a column has its type; SQL Server knows many more cases."""
+        names = list(dict.fromkeys(re.findall(r"@\w+", sql)))
+        table = re.search(r"\bfrom\s+(\S+)", sql, re.I)
+        rows = []
+        for i, name in enumerate(names, 1):
+            column = re.search(rf"(\w+)\s*[=<>]+\s*{name}\b", sql)
+            kind = Type("nvarchar", 4000)
+            if column and table:
+                kind = self._described(f"select {column[1]} from {table[1]}")[0][1]
+            rows.append(parameter_row(i, name, kind))
+        answer.result(PARAMETER_COLUMNS, rows)
 
     def _translate(self, sql: str, word: str) -> str:
         series = r"(with recursive s(value) as (select \1 union all select value + 1 from s where value < \2) " \
