@@ -5,6 +5,7 @@
 
 #include "cenote/config.h"
 
+#include "base/percent.h"
 #include "config/schema.h"
 #include "config/value.h"
 
@@ -15,27 +16,9 @@ Status bad(std::string message) {
   return make_error(ErrorKind::kConfig, std::move(message));
 }
 
-int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const int lower = std::tolower(static_cast<unsigned char>(c));
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 Result<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex(text[i + 2]) : -1;
-    if (high < 0 || low < 0)
-      return bad("the URL has a '%' that is not followed by two hexadecimal digits; write %25");
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
+  if (auto out = percent_decoded(text)) return *std::move(out);
+  return bad("the URL has a '%' that is not followed by two hexadecimal digits; write %25");
 }
 
 // user:password@host:port/database into the keys. No message quotes any of it: it may be a part of

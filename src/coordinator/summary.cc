@@ -4,21 +4,10 @@
 #include <string>
 #include <tuple>
 
+#include "base/label.h"
 #include "coordinator/pool_coordinator.h"
 
 namespace cenote::coordinator {
-namespace {
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
-}
-
-}  // namespace
 
 std::string PoolCoordinator::prometheus() const {
   const cluster::Snapshot all = nodes();
@@ -27,8 +16,8 @@ std::string PoolCoordinator::prometheus() const {
   for (const cluster::Node& node : all.nodes) {
     ++states[to_string(node.state)];
     for (const cluster::PoolReport& pool : node.about.pools) {
-      const std::string labels =
-          "node=\"" + escaped(node.about.node_id) + "\",pool=\"" + escaped(pool.pool_id) + "\"";
+      const std::string labels = "node=\"" + label_value(node.about.node_id) + "\",pool=\"" +
+                                 label_value(pool.pool_id) + "\"";
       const auto gauge = [&](const char* name, double value) {
         samples.push_back({name, labels, cluster::MetricKind::kGauge, value, {}, {}});
       };

@@ -10,6 +10,8 @@
 
 #include <sched.h>
 
+#include "base/label.h"
+
 namespace cenote {
 namespace {
 
@@ -32,15 +34,6 @@ std::string number(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.9g", value);
   return text.data();
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return out;
 }
 
 struct Exposition {
@@ -169,8 +162,8 @@ std::string LocalMetrics::prometheus(const PoolStatus& status, const PoolOptions
     return all;
   };
   Exposition out;
-  out.labels = "db_client_connection_pool_name=\"" + escaped(status.id) + "\",db_system_name=\"" +
-               escaped(system_name) + "\"";
+  out.labels = "db_client_connection_pool_name=\"" + label_value(status.id) +
+               "\",db_system_name=\"" + label_value(system_name) + "\"";
   out.head("db_client_connection_count", "gauge", "Connections by state.");
   out.value("db_client_connection_count", ",db_client_connection_state=\"idle\"",
             std::to_string(status.idle));
