@@ -78,10 +78,10 @@ Result<uint64_t> PoolCoordinator::commit(const CallContext& context, StoreWrite 
 
 Status PoolCoordinator::validate_config(std::string_view content) const {
   if (content.size() > kMaxContent) {
-    return refuse(Refusal::kInvalid, "a configuration holds at most 512 KiB");
+    return refuse(Refusal::kInvalid, "/content: a configuration holds at most 512 KiB");
   }
   const Status valid = options_.validate ? options_.validate(content) : Status::OK();
-  return valid.ok() ? valid : refuse(Refusal::kInvalid, valid.message());
+  return valid.ok() ? valid : refuse(Refusal::kInvalid, "/content: " + valid.message());
 }
 
 uint64_t PoolCoordinator::head_of(std::string_view scope) const {

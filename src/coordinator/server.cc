@@ -55,7 +55,7 @@ PoolCoordinator::Options core_options(const CoordinatorServerOptions& options) {
   core.rollout.staged = options.staged;
   core.rollout.hold = options.stage_hold;
   core.rollout.ack_within = options.ack_timeout;
-  core.validate = [](std::string_view content) { return check_config(content, "content"); };
+  core.validate = [](std::string_view content) { return check_config(content, "configuration"); };
   return core;
 }
 
