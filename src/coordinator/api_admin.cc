@@ -1,5 +1,4 @@
 // The coordinator itself: health, metrics, the audit log, tokens.
-#include <algorithm>
 #include <utility>
 
 #include "coordinator/api.h"
@@ -34,7 +33,10 @@ Result<HttpResponse> summary(Api& api, const Call& /*call*/) {
 Result<HttpResponse> audit(Api& api, const Call& call) {
   ARROW_ASSIGN_OR_RAISE(const auto before, number_of(call, "before"));
   ARROW_ASSIGN_OR_RAISE(const auto limit, number_of(call, "limit"));
-  const auto most = static_cast<size_t>(std::clamp<uint64_t>(limit.value_or(100), 1, kMostEntries));
+  const uint64_t most = limit.value_or(100);
+  if (most == 0 || most > kMostEntries) {
+    return refuse(Refusal::kBadRequest, "'limit' is 1 to " + std::to_string(kMostEntries));
+  }
   ARROW_ASSIGN_OR_RAISE(Json entries, api.coordinator().audit(before.value_or(0), most));
   return api.reply(Json{{"entries", std::move(entries)}});
 }

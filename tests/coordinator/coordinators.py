@@ -31,9 +31,7 @@ class Coordinator:
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.address, timeout=DEADLINE)
 
-    def call(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         """Status and JSON; raises OSError or HTTPException where no whole answer came."""
         connection = self.connect()
         with contextlib.closing(connection):

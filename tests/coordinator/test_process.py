@@ -75,6 +75,7 @@ class Writer:
             pass  # it was killed: the last write's fate is unknown
 
 
+@pytest.mark.timeout(600)
 def test_kill_9_while_configuration_is_written_loses_no_acknowledged_version_and_forks_none(
     tmp_path: pathlib.Path,
 ) -> None:
