@@ -183,28 +183,41 @@ std::vector<MetricSample> MetricsAggregator::total() const {
   return all;
 }
 
+template <typename Take>
+void MetricsAggregator::each(std::string_view name, const Take& take) const {
+  for (auto at = ended_.lower_bound({std::string(name), ""});
+       at != ended_.end() && at->first.first == name; ++at) {
+    take(at->second);
+  }
+  for (const auto& [id, process] : processes_) {
+    for (const MetricSample& sample : process.report.samples) {
+      const bool counts = !process.left || sample.kind != MetricKind::kGauge;
+      if (counts && sample.name == name) take(sample);
+    }
+  }
+}
+
 double MetricsAggregator::sum(std::string_view name) const {
   double sum = 0;
-  for (const MetricSample& sample : total()) {
-    if (sample.name != name) continue;
+  each(name, [&sum](const MetricSample& sample) {
     if (sample.kind != MetricKind::kHistogram) sum += sample.value;
     for (const uint64_t count : sample.counts) sum += static_cast<double>(count);
-  }
+  });
   return sum;
 }
 
 double MetricsAggregator::quantile(std::string_view name, double q) const {
   std::vector<double> bounds;
   std::vector<uint64_t> counts;
-  for (const MetricSample& sample : total()) {
-    if (sample.name != name || sample.kind != MetricKind::kHistogram) continue;
-    if (bounds.empty()) {
+  each(name, [&](const MetricSample& sample) {
+    if (sample.kind != MetricKind::kHistogram) return;
+    if (counts.empty()) {
       bounds = sample.bounds;
       counts.assign(sample.counts.size(), 0);
     }
     for (size_t i = 0; i < std::min(counts.size(), sample.counts.size()); ++i)
       counts[i] += sample.counts[i];
-  }
+  });
   uint64_t all = 0;
   for (const uint64_t count : counts) all += count;
   if (all == 0) return 0;
@@ -214,7 +227,7 @@ double MetricsAggregator::quantile(std::string_view name, double q) const {
     seen += counts[i];
     if (seen >= wanted) return bounds[i];
   }
-  return bounds.back();
+  return bounds.empty() ? 0 : bounds.back();
 }
 
 std::string prometheus_text(const std::vector<MetricSample>& samples,

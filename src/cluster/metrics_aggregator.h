@@ -60,6 +60,9 @@ class MetricsAggregator {
     bool left = false;
   };
   void fold(const MetricsReport& report);
+  // Every sample of that name that counts, one by one.
+  template <typename Take>
+  void each(std::string_view name, const Take& take) const;
 
   std::map<std::string, Process, std::less<>> processes_;
   std::map<Key, MetricSample> ended_;  // counters and histograms of ended incarnations

@@ -167,6 +167,11 @@ Result<Json> PoolCoordinator::stored_version(const CallContext& context, std::st
 Result<Json> PoolCoordinator::config(std::string_view scope, uint64_t version) const {
   ARROW_RETURN_NOT_OK(check_scope(scope));
   const uint64_t wanted = version == 0 ? head_of(scope) : version;
+  if (wanted == 0) {
+    return refuse(Refusal::kNotFound, "scope '" + std::string(scope) +
+                                          "' has no configuration yet; write the first with "
+                                          "If-Match: \"0\"");
+  }
   return stored_version(store_context(), scope, wanted);
 }
 
