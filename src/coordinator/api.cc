@@ -272,7 +272,7 @@ Result<std::optional<Duration>> duration_of(const Call& call, const std::string&
 
 Result<std::optional<uint64_t>> number_of(const Call& call, const std::string& key) {
   if (!call.query.contains(key)) return std::optional<uint64_t>();
-  if (const auto value = parse_number(call.value(key))) return std::optional(*value);
+  if (const auto value = parse_number(call.value(key))) return value;
   return refuse(Refusal::kBadRequest, "'" + key + "' must be a whole number, not below 0");
 }
 
@@ -289,15 +289,13 @@ Result<std::optional<uint64_t>> revision_of(std::string_view text, uint64_t term
   if (!revision || !of) {
     return refuse(Refusal::kBadRequest, "a revision is a number, as 12, or term.revision, as 3.12");
   }
-  return *of == term ? std::optional(*revision) : std::nullopt;
+  return *of == term ? revision : std::nullopt;
 }
 
 Result<std::optional<uint64_t>> version_of_tag(std::string_view header) {
   if (header.empty()) return std::optional<uint64_t>();
   if (header.size() > 2 && header.front() == '"' && header.back() == '"') {
-    if (const auto value = parse_number(header.substr(1, header.size() - 2))) {
-      return std::optional(*value);
-    }
+    if (const auto value = parse_number(header.substr(1, header.size() - 2))) return value;
   }
   return refuse(Refusal::kBadRequest,
                 "an entity tag is the version in quotes, as If-Match: \"7\"; \"0\" means that "

@@ -77,7 +77,7 @@ Result<HttpResponse> openapi(Api& api, const Call& /*call*/) {
   return api.finish(std::move(response));
 }
 
-const ApiRow kRows[] = {
+constexpr ApiRow kRows[] = {
     {"GET", "/healthz", kEverybody, healthz},
     {"GET", "/readyz", kEverybody, readyz, ApiRow::kNone, 0, true},
     {"GET", "/metrics", kReaders, prometheus, ApiRow::kNone, 0, true},

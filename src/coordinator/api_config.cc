@@ -111,7 +111,7 @@ Result<HttpResponse> abort(Api& api, const Call& call) {
 
 constexpr uint8_t kNodesToo = kNodes | kReaders;
 
-const ApiRow kRows[] = {
+constexpr ApiRow kRows[] = {
     {"GET", "/v1/config/{scope}", kNodesToo, get_newest, ApiRow::kNone, 0, true},
     {"PUT", "/v1/config/{scope}", kOperators, put, ApiRow::kRequired, kContent, true},
     {"GET", "/v1/config/{scope}/versions/{version}", kNodesToo, get_version, ApiRow::kNone, 0,

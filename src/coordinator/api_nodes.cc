@@ -158,7 +158,7 @@ Result<HttpResponse> route(Api& api, const Call& call) {
 
 constexpr uint8_t kViewOfAll = kNodes | kClients | kReaders;
 
-const ApiRow kRows[] = {
+constexpr ApiRow kRows[] = {
     {"POST", "/v1/nodes", kNodes, register_node, ApiRow::kRequired, kHeartbeat, true},
     {"GET", "/v1/nodes", kViewOfAll, list, ApiRow::kNone, 0, false, "revision|wait"},
     {"PUT", "/v1/nodes/{id}/heartbeat", kNodes, heartbeat, ApiRow::kRequired, kHeartbeat},

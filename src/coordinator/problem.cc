@@ -39,7 +39,7 @@ std::string pointer_of(const std::string& message) {
 }  // namespace
 
 Problem problem_of(const Status& status) {
-  const std::string message = status.message();
+  const std::string& message = status.message();
   if (const std::optional<Refusal> refusal = refusal_of(status)) {
     return {status_of(*refusal), message, pointer_of(message)};
   }
