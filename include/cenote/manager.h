@@ -67,6 +67,9 @@ class DistributedPoolManager {
   // Drains it (refusing new work at once), then forgets it.
   Status remove_pool(std::string_view id, Deadline deadline);
   std::vector<std::string> list_pools() const;  // in the order of their making
+  // Makes the process's pools those of a new configuration: opens what is new or changed, forgets
+  // the rest, and drains it in the background until the deadline. On an error all stays as it is.
+  Status replace_pools(std::vector<PoolConfig> pools, Deadline deadline);
 
   // The calls of LocalPool, wherever the pool is. `origin`, if given, is filled in on success.
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view pool_id,

@@ -47,6 +47,8 @@ struct PoolOptions {
       std::chrono::seconds(60);  // a checkout this old is logged with its holder; zero: off
   Duration stream_idle_limit =
       std::chrono::minutes(5);  // a reader not read for this long loses its connection
+
+  bool operator==(const PoolOptions&) const = default;
 };
 
 struct HealthOptions {
@@ -54,6 +56,8 @@ struct HealthOptions {
   Duration timeout = std::chrono::seconds(1);
   int fall = 3;
   int rise = 2;
+
+  bool operator==(const HealthOptions&) const = default;
 };
 
 struct PoolConfig {

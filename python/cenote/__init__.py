@@ -35,7 +35,7 @@ from ._errors import (
     ConnectionError as ConnectionError,  # the original's name; it derives from the builtin
 )
 from ._frame import Frame, MonthDayNano
-from ._manager import DatabasePool, DeploymentMode, SyncView, create_pool
+from ._manager import DatabasePool, DeploymentMode, DistributedDatabasePool, SyncView, create_pool
 from ._manager import open_managers as _open_managers
 from ._pool import Pool, connect
 from ._pool import open_pools as _open_pools
@@ -56,6 +56,7 @@ __all__ = [
     "DatabasePool",
     "DbPoolError",
     "DeploymentMode",
+    "DistributedDatabasePool",
     "Error",
     "Frame",
     "IntegrityError",

@@ -89,9 +89,17 @@ class Frame:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Where the frame came from, and how old it is: `pool_id`, `stale`, `as_of` (UTC)."""
+        """Where the frame came from, and how old it is.
+
+        `pool_id`, `node`, `location`, `attempts`, `stale`, `as_of` (UTC). `node` and `location` are None for a pool
+        of this process; `attempts` counts the places that were asked.
+        """
+        node, location, attempts = self._core.origin() or ("", "", 1)
         return {
             "pool_id": self._pool_id,
+            "node": node or None,
+            "location": location or None,
+            "attempts": attempts,
             "stale": False,
             "as_of": datetime.datetime.fromtimestamp(self._as_of, datetime.timezone.utc),
         }

@@ -23,9 +23,15 @@ from ._stream import AsyncStream, Stream
 DeploymentMode = _cenote.DeploymentMode
 Operation = str | Mapping[str, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound="DatabasePool")
 
 open_managers: weakref.WeakSet[DatabasePool] = weakref.WeakSet()
 _log = logging.getLogger("cenote")
+
+
+def _quiet_grpc() -> None:
+    """gRPC writes to standard error what its errors say anyway; who wants that sets the variable."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 class _Named:
@@ -33,7 +39,13 @@ class _Named:
 
     __slots__ = ("core", "pool_id", "retry_attempts", "slow_ms")
 
-    def __init__(self, core: _cenote.Pool, pool_id: str, retry_attempts: int = 0, slow_ms: float | None = None) -> None:
+    def __init__(
+        self,
+        core: _cenote.Pool | _cenote.ClusterPool,
+        pool_id: str,
+        retry_attempts: int = 0,
+        slow_ms: float | None = None,
+    ) -> None:
         self.core = core
         self.pool_id = pool_id
         self.retry_attempts = retry_attempts
@@ -119,11 +131,12 @@ class DatabasePool:
     """
 
     def __init__(self, deployment_mode: DeploymentMode | str = DeploymentMode.STANDALONE) -> None:
-        self._attach(_cenote.open_manager(_mode(deployment_mode)))
+        self._attach(_cenote.open_manager(_mode(deployment_mode), {}))
 
     @classmethod
-    def from_yaml(cls, path: str | os.PathLike[str]) -> DatabasePool:
-        """The pools of a configuration file. ConfigError names file, line and key."""
+    def from_yaml(cls: type[P], path: str | os.PathLike[str]) -> P:
+        """The pools of a configuration file, and its mode. ConfigError names file, line and key."""
+        _quiet_grpc()
         self = cls.__new__(cls)
         self._attach(_cenote.manager_from_yaml(os.fspath(path)))
         return self
@@ -154,7 +167,16 @@ class DatabasePool:
         return _cenote.supported_databases()
 
     def list_pools(self) -> list[str]:
-        return self._core.list_pools()
+        """The ids of the pools that calls can go to: this process's, and in a cluster the nodes'."""
+        own = self._core.list_pools()
+        return own + [pool_id for pool_id in self._core.discover_pools() if pool_id not in own]
+
+    def cluster_status(self) -> dict[str, Any] | None:
+        """What this process knows of its cluster, and how old that is; None in mode standalone.
+
+        `view_age` is in seconds, None before the coordinator's first answer; `last_error` says why it does not answer.
+        """
+        return self._core.cluster_status()
 
     def pool(self, pool_id: str) -> Pool:
         """A blocking view of one pool."""
@@ -263,7 +285,8 @@ class DatabasePool:
 
     async def aclose(self, timeout: float = 30.0) -> None:
         """Removes all pools, side by side."""
-        await asyncio.gather(*(self.remove_pool(pool_id, timeout=timeout) for pool_id in self.list_pools()))
+        own = self._core.list_pools()
+        await asyncio.gather(*(self.remove_pool(pool_id, timeout=timeout) for pool_id in own))
 
     async def __aenter__(self) -> DatabasePool:
         return self
@@ -273,6 +296,48 @@ class DatabasePool:
 
     def __repr__(self) -> str:
         return f"<cenote.DatabasePool {self.list_pools()}>"
+
+
+class DistributedDatabasePool(DatabasePool):
+    """A DatabasePool whose pools may be on other nodes: the same calls, and the cluster picks the place.
+
+    A call goes to this process's own pool of that id, if it has one that reaches its database, else to a node. A read
+    whose node died is sent once more; a write never is: its error says whether it was sent. `Frame.meta` tells where a
+    frame came from. Make it after a fork, not before.
+    """
+
+    def __init__(
+        self,
+        mode: DeploymentMode | str = DeploymentMode.STANDALONE,
+        coordinator_url: str | None = None,
+        *,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        zone: str | None = None,
+        load_balancer: str = "p2c_ewma",
+    ) -> None:
+        """`token` is for the coordinator, `username` and `password` for the nodes, `ca` a PEM file for both.
+
+        `load_balancer` is one of round_robin, least_connections, weighted_round_robin, random, p2c_ewma. Nodes of
+        `zone` are preferred. Does not wait for the coordinator: the first call does, for a short time.
+        """
+        settings = {
+            "coordinator_url": coordinator_url,
+            "token": token,
+            "username": username,
+            "password": password,
+            "ca": None if ca is None else os.fspath(ca),
+            "zone": zone,
+            "load_balancer": load_balancer,
+        }
+        _quiet_grpc()
+        given = {key: value for key, value in settings.items() if value is not None}
+        self._attach(_cenote.open_manager(_mode(mode), given))
+
+    def __repr__(self) -> str:
+        return f"<cenote.DistributedDatabasePool {self.list_pools()}>"
 
 
 class SyncView:
@@ -299,7 +364,10 @@ class SyncView:
         return _cenote.supported_databases()
 
     def list_pools(self) -> list[str]:
-        return self._core.list_pools()
+        return self._manager.list_pools()
+
+    def cluster_status(self) -> dict[str, Any] | None:
+        return self._core.cluster_status()
 
     @method_like(creation)
     def create_pool(self, *arguments: Any, **settings: Any) -> None:
@@ -403,4 +471,4 @@ async def create_pool(*arguments: Any, **settings: Any) -> DatabasePool:
     return pool
 
 
-__all__ = ["DatabasePool", "DeploymentMode", "SyncView", "create_pool"]
+__all__ = ["DatabasePool", "DeploymentMode", "DistributedDatabasePool", "SyncView", "create_pool"]

@@ -106,6 +106,12 @@ std::shared_ptr<arrow::RecordBatchReader> reader_from(nb::handle source) {
 void bind_frame(nb::module_& module) {
   nb::class_<Frame>(module, "Frame")
       .def("num_rows", [](const Frame& frame) { return frame.table->num_rows(); })
+      .def("origin",
+           [](const Frame& frame) -> nb::object {
+             if (!frame.origin) return nb::none();
+             return nb::make_tuple(frame.origin->node, frame.origin->location,
+                                   frame.origin->attempts);
+           })
       .def("num_columns", [](const Frame& frame) { return frame.table->num_columns(); })
       .def("columns", [](const Frame& frame) { return frame.table->ColumnNames(); })
       .def("types",

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <nanobind/nanobind.h>
 
 #include "cenote/error.h"
+#include "cenote/manager.h"
 
 namespace cenote::python {
 
@@ -16,6 +18,7 @@ namespace nb = nanobind;
 
 struct Frame {
   std::shared_ptr<arrow::Table> table;
+  std::optional<Origin> origin{};  // none: not asked of a cluster
 };
 
 // Rows [offset, offset + count) as a list of tuples.

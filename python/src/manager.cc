@@ -1,12 +1,16 @@
 // The named pools, and pools from URLs and keys.
 #include "cenote/manager.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "cenote/driver.h"
 
+#include "config/schema.h"
 #include "error.h"
 #include "interrupt.h"
 #include "pool.h"
@@ -47,6 +51,59 @@ Result<PoolConfig> config_from(const std::string& id, const std::string& type, c
   return pool_from_keys(id, type, DriverConfig(keys.begin(), keys.end()));
 }
 
+// What DistributedDatabasePool's arguments mean.
+Result<bool> set_key(DeploymentConfig& config, const std::string& key, const std::string& value) {
+  if (key == "coordinator_url") {
+    config.coordinator.endpoints.push_back(value);
+  } else if (key == "token") {
+    config.coordinator.token = value;
+  } else if (key == "username") {
+    config.remote.username = value;
+  } else if (key == "password") {
+    config.remote.password = value;
+  } else if (key == "ca") {
+    config.coordinator.tls.ca = config.remote.tls.ca = value;
+  } else if (key == "zone") {
+    config.node.zone = value;
+  } else {
+    const auto names = split_choices(kBalanceAlgorithms);
+    const auto found = std::find(names.begin(), names.end(), value);
+    if (found == names.end()) {
+      return make_error(ErrorKind::kConfig, "load_balancer '" + value + "' is none of " +
+                                                std::string(kBalanceAlgorithms));
+    }
+    config.load_balancer = static_cast<LoadBalanceAlgorithm>(found - names.begin());
+  }
+  return true;
+}
+
+nb::object status_of(const DistributedPoolManager& manager) {
+  const std::optional<ClusterStatus> status = manager.cluster_status();
+  if (!status) return nb::none();
+  nb::list nodes;
+  for (const ClusterStatus::Node& node : status->nodes) {
+    nb::dict one;
+    one["id"] = node.id;
+    one["location"] = node.location;
+    one["zone"] = node.zone;
+    one["state"] = node.state;
+    one["pools"] = node.pools;
+    nodes.append(one);
+  }
+  nb::dict dict;
+  dict["coordinator"] = status->source;
+  dict["cluster"] = status->cluster;
+  dict["term"] = status->term;
+  dict["revision"] = status->revision;
+  dict["view_age"] =
+      status->age ? nb::object(nb::float_(std::chrono::duration<double>(*status->age).count()))
+                  : nb::object(nb::none());
+  dict["alarm"] = status->alarm;
+  dict["last_error"] = status->last_error;
+  dict["nodes"] = nodes;
+  return dict;
+}
+
 }  // namespace
 
 void bind_manager(nb::module_& module) {
@@ -85,12 +142,15 @@ void bind_manager(nb::module_& module) {
              const Keys& keys, nb::object credentials) {
             PoolConfig config = unwrap(config_from(id, type, keys));
             set_credentials(config, std::move(credentials));
-            return PoolHandle(
-                unlocked([&] { return self.manager->create_pool(std::move(config)); }));
+            (void)unlocked([&] { return self.manager->create_pool(std::move(config)); });
+            return pool_object(self.manager.share(), id);
           },
           nb::arg(), nb::arg(), nb::arg(), nb::arg().none())
       .def("pool", [](const ManagerHandle& self,
-                      const std::string& id) { return PoolHandle(unwrap(self.manager->pool(id))); })
+                      const std::string& id) { return pool_object(self.manager.share(), id); })
+      .def("discover_pools",
+           [](const ManagerHandle& self) { return self.manager->discover_pools(); })
+      .def("cluster_status", [](const ManagerHandle& self) { return status_of(*self.manager); })
       .def("list_pools", [](const ManagerHandle& self) { return self.manager->list_pools(); })
       .def("remove_pool",
            [](const ManagerHandle& self, const std::string& id, double timeout) {
@@ -112,9 +172,10 @@ void bind_manager(nb::module_& module) {
         blocking([&] { (void)self.manager->drain(Deadline::in({})); },
                  [&] { return done(self.manager->drain(Deadline::in(seconds(timeout)))); });
       });
-  module.def("open_manager", [](DeploymentMode mode) {
+  module.def("open_manager", [](DeploymentMode mode, const Keys& settings) {
     DeploymentConfig config;
     config.mode = mode;
+    for (const auto& [key, value] : settings) unwrap(set_key(config, key, value));
     std::unique_ptr<DistributedPoolManager> made =
         unlocked([&] { return DistributedPoolManager::open(std::move(config)); });
     return ManagerHandle(std::move(made));

@@ -34,6 +34,7 @@ NB_MODULE(_cenote, module) {
   cenote::python::bind_pool(module);
   cenote::python::bind_stream(module);
   cenote::python::bind_connection(module);
+  cenote::python::bind_cluster(module);
   cenote::python::bind_manager(module);
   cenote::python::bind_log(module);
 }

@@ -18,57 +18,6 @@ double seconds_of(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-nb::dict status_dict(const PoolStatus& status) {
-  nb::dict dict;
-  dict["pool_id"] = status.id;
-  dict["db_type"] = status.type;
-  dict["endpoint"] = status.endpoint;
-  dict["max_connections"] = status.max;
-  dict["total_connections"] = status.total;
-  dict["active_connections"] = status.active;
-  dict["idle_connections"] = status.idle;
-  dict["connecting_connections"] = status.connecting;
-  dict["waiting_connections"] = status.waiting;
-  dict["is_healthy"] = !status.closed && status.health != HealthState::kDown;
-  dict["health"] = std::string(to_string(status.health));
-  dict["read_only"] = status.read_only;
-  dict["paused"] = status.paused;
-  dict["closed"] = status.closed;
-  dict["last_error"] =
-      status.last_error.empty() ? nb::object(nb::none()) : nb::object(nb::cast(status.last_error));
-  dict["uptime_seconds"] = seconds_of(status.uptime);
-  return dict;
-}
-
-nb::dict metrics_dict(const LocalPool& pool) {
-  const PoolMetrics metrics = pool.get_metrics();
-  const double total = static_cast<double>(metrics.queries);
-  nb::dict dict;
-  dict["pool_id"] = pool.id();
-  dict["queries_per_second"] = metrics.queries_per_second;
-  dict["connection_utilization"] = metrics.utilization;
-  dict["avg_query_time_ms"] = seconds_of(metrics.query_mean) * 1e3;
-  dict["p50_query_time_ms"] = seconds_of(metrics.query_p50) * 1e3;
-  dict["p99_query_time_ms"] = seconds_of(metrics.query_p99) * 1e3;
-  dict["error_rate"] = total > 0 ? static_cast<double>(metrics.errors) / total : 0.0;
-  dict["total_queries"] = metrics.queries;
-  dict["total_errors"] = metrics.errors;
-  dict["total_rows"] = metrics.rows;
-  dict["cache_hit_rate"] = 0.0;
-  return dict;
-}
-
-QueryOptions connect_options(const CallOptions& call, const Stop& stop, bool read_only) {
-  QueryOptions options = options_from(call, stop);
-  options.access = read_only ? Access::kReadOnly : Access::kReadWrite;
-  return options;
-}
-
-std::optional<TransactionOptions> transaction_of(std::optional<Isolation> begin, bool read_only) {
-  if (!begin) return std::nullopt;
-  return TransactionOptions{*begin, read_only};
-}
-
 // Inserts by a checked-out connection, so that waiting for it holds no thread.
 void async_ingest(const PoolHandle& self, const Loop& loop, uint64_t token, const Stop& stop,
                   const std::string& table, IngestMode mode, nb::handle source,
@@ -158,6 +107,57 @@ void bind_async(nb::class_<PoolHandle>& pool) {
 }
 
 }  // namespace
+
+nb::dict status_dict(const PoolStatus& status) {
+  nb::dict dict;
+  dict["pool_id"] = status.id;
+  dict["db_type"] = status.type;
+  dict["endpoint"] = status.endpoint;
+  dict["max_connections"] = status.max;
+  dict["total_connections"] = status.total;
+  dict["active_connections"] = status.active;
+  dict["idle_connections"] = status.idle;
+  dict["connecting_connections"] = status.connecting;
+  dict["waiting_connections"] = status.waiting;
+  dict["is_healthy"] = !status.closed && status.health != HealthState::kDown;
+  dict["health"] = std::string(to_string(status.health));
+  dict["read_only"] = status.read_only;
+  dict["paused"] = status.paused;
+  dict["closed"] = status.closed;
+  dict["last_error"] =
+      status.last_error.empty() ? nb::object(nb::none()) : nb::object(nb::cast(status.last_error));
+  dict["uptime_seconds"] = seconds_of(status.uptime);
+  return dict;
+}
+
+nb::dict metrics_dict(const LocalPool& pool) {
+  const PoolMetrics metrics = pool.get_metrics();
+  const double total = static_cast<double>(metrics.queries);
+  nb::dict dict;
+  dict["pool_id"] = pool.id();
+  dict["queries_per_second"] = metrics.queries_per_second;
+  dict["connection_utilization"] = metrics.utilization;
+  dict["avg_query_time_ms"] = seconds_of(metrics.query_mean) * 1e3;
+  dict["p50_query_time_ms"] = seconds_of(metrics.query_p50) * 1e3;
+  dict["p99_query_time_ms"] = seconds_of(metrics.query_p99) * 1e3;
+  dict["error_rate"] = total > 0 ? static_cast<double>(metrics.errors) / total : 0.0;
+  dict["total_queries"] = metrics.queries;
+  dict["total_errors"] = metrics.errors;
+  dict["total_rows"] = metrics.rows;
+  dict["cache_hit_rate"] = 0.0;
+  return dict;
+}
+
+QueryOptions connect_options(const CallOptions& call, const Stop& stop, bool read_only) {
+  QueryOptions options = options_from(call, stop);
+  options.access = read_only ? Access::kReadOnly : Access::kReadWrite;
+  return options;
+}
+
+std::optional<TransactionOptions> transaction_of(std::optional<Isolation> begin, bool read_only) {
+  if (!begin) return std::nullopt;
+  return TransactionOptions{*begin, read_only};
+}
 
 Duration seconds(double count) {
   return std::chrono::duration_cast<Duration>(

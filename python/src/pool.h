@@ -10,6 +10,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "cenote/manager.h"
 #include "cenote/pool.h"
 
 #include "base/mutex.h"
@@ -65,6 +66,7 @@ struct StreamState {
   std::shared_ptr<arrow::RecordBatchReader> reader CENOTE_GUARDED_BY(mutex);
   std::shared_ptr<arrow::Schema> schema;
   std::stop_source stop;
+  std::optional<Origin> origin;
 };
 // Forgotten before its end, a stream is cancelled and closed by a worker: whoever forgot it does
 // not wait.
@@ -75,7 +77,8 @@ struct StreamHandle {
   StreamHandle& operator=(StreamHandle&&) = default;
   ~StreamHandle();
 };
-StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const Stop& stop);
+StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const Stop& stop,
+                         std::optional<Origin> origin = std::nullopt);
 
 struct ConnectionState {
   explicit ConnectionState(PooledConnection opened) : connection(std::move(opened)) {}
@@ -88,7 +91,17 @@ struct ConnectionHandle {
       : state(std::make_shared<ConnectionState>(std::move(opened))) {}
 };
 
+// What a manager hands out for one of its pools: in mode coordinated a ClusterPool.
+nb::object pool_object(const std::shared_ptr<DistributedPoolManager>& manager,
+                       const std::string& id);
+
+QueryOptions connect_options(const CallOptions& call, const Stop& stop, bool read_only);
+std::optional<TransactionOptions> transaction_of(std::optional<Isolation> begin, bool read_only);
+nb::dict status_dict(const PoolStatus& status);
+nb::dict metrics_dict(const LocalPool& pool);
+
 void bind_pool(nb::module_& module);
+void bind_cluster(nb::module_& module);
 void bind_stream(nb::module_& module);
 void bind_connection(nb::module_& module);
 void bind_manager(nb::module_& module);

@@ -33,16 +33,18 @@ Result<bool> close(StreamState& state) {
   return true;
 }
 
-nb::object frame_or_none(TablePtr table) {
-  return table ? nb::cast(Frame{std::move(table)}) : nb::object(nb::none());
+nb::object frame_or_none(TablePtr table, const std::optional<Origin>& origin) {
+  return table ? nb::cast(Frame{std::move(table), origin}) : nb::object(nb::none());
 }
 
 }  // namespace
 
-StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const Stop& stop) {
+StreamHandle make_stream(std::shared_ptr<arrow::RecordBatchReader> reader, const Stop& stop,
+                         std::optional<Origin> origin) {
   auto state = std::make_shared<StreamState>();
   state->schema = reader->schema();
   state->stop = stop.source;
+  state->origin = std::move(origin);
   const Lock lock(state->mutex);
   state->reader = std::move(reader);
   return StreamHandle(state);
@@ -64,12 +66,15 @@ void bind_stream(nb::module_& module) {
       .def("next",
            [](const StreamHandle& self) {
              return frame_or_none(
-                 blocking(self.state->stop, [&] { return read_next(*self.state); }));
+                 blocking(self.state->stop, [&] { return read_next(*self.state); }),
+                 self.state->origin);
            })
       .def("async_next",
            [](const StreamHandle& self, const Loop& loop, uint64_t token) {
              run_on_worker([state = self.state, reply = Reply{loop.queue, token}] {
-               reply.send(read_next(*state), frame_or_none);
+               reply.send(read_next(*state), [state](TablePtr table) {
+                 return frame_or_none(std::move(table), state->origin);
+               });
              });
            })
       .def("close", [](const StreamHandle& self) { unlocked([&] { return close(*self.state); }); })

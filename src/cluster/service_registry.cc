@@ -62,6 +62,12 @@ NodeRecord ServiceRegistry::record(const Entry& entry) const {
   return {entry.node.about, entry.lease, entry.draining, entry.node.config_version};
 }
 
+// A draining node stays draining until it is dead.
+NodeState ServiceRegistry::shown(const Entry& entry, NodeState verdict) {
+  const bool draining = entry.draining || entry.leaving;
+  return draining && verdict != NodeState::kDead ? NodeState::kDraining : verdict;
+}
+
 void ServiceRegistry::publish(const std::string& node_id, const Entry* entry) {
   Change change;
   change.revision = ++revision_;
@@ -122,7 +128,12 @@ Status ServiceRegistry::heartbeat(TimePoint now, const Heartbeat& beat) {
     health_.peer_says(now, peer, beat.node_id, reachable);
   }
   const bool alike = route_alike(entry.node.about.pools, beat.pools) &&
-                     entry.node.config_version == beat.config_version;
+                     entry.node.config_version == beat.config_version &&
+                     entry.leaving == beat.draining;
+  if (entry.leaving != beat.draining) {
+    entry.leaving = beat.draining;
+    entry.node.state = shown(entry, health_.state(beat.node_id));
+  }
   entry.node.about.pools = beat.pools;
   entry.node.config_version = beat.config_version;
   if (!alike) publish(found->first, &entry);
@@ -138,7 +149,7 @@ Result<NodeRecord> ServiceRegistry::drain(std::string_view node_id, bool on) {
   Entry& entry = found->second;
   if (entry.draining != on) {
     entry.draining = on;
-    entry.node.state = on ? NodeState::kDraining : health_.state(node_id);
+    entry.node.state = shown(entry, health_.state(node_id));
     publish(found->first, &entry);
   }
   return record(entry);
@@ -161,10 +172,9 @@ std::vector<std::string> ServiceRegistry::tick(TimePoint now) {
     Entry& entry = found->second;
     const bool dead = verdict.state == NodeState::kDead;
     entry.dead_since = dead ? std::optional(now) : std::nullopt;
-    // A draining node stays draining until it is dead.
-    const NodeState shown = entry.draining && !dead ? NodeState::kDraining : verdict.state;
-    if (shown == entry.node.state) continue;
-    entry.node.state = shown;
+    const NodeState state = shown(entry, verdict.state);
+    if (state == entry.node.state) continue;
+    entry.node.state = state;
     publish(found->first, &entry);
   }
   std::vector<std::string> gone;

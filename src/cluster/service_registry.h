@@ -45,6 +45,7 @@ struct Heartbeat {
   std::string config_reason{};
   double error_rate = 0;
   std::map<std::string, bool> peers;  // whether it reaches them
+  bool draining = false;              // it is about to leave: no new work
 };
 
 class ServiceRegistry {
@@ -90,10 +91,12 @@ class ServiceRegistry {
     Node node;
     uint64_t lease = 0;
     uint64_t last_seq = 0;
-    bool draining = false;
+    bool draining = false;  // an operator wants it
+    bool leaving = false;   // the node wants it
     std::optional<TimePoint> dead_since;
   };
 
+  static NodeState shown(const Entry& entry, NodeState verdict);
   void publish(const std::string& node_id, const Entry* entry);
   NodeRecord record(const Entry& entry) const;
 

@@ -117,6 +117,7 @@ Json to_json(const Heartbeat& beat) {
     out["config_reason"] = beat.config_reason;
   }
   if (!beat.peers.empty()) out["peers"] = beat.peers;
+  if (beat.draining) out["draining"] = true;
   return out;
 }
 
@@ -179,6 +180,7 @@ Result<Heartbeat> heartbeat_from(const Json& value) {
   if (rejected != 0) beat.config_rejected = rejected;
   reader.maybe("config_reason", &beat.config_reason);
   reader.maybe("error_rate", &beat.error_rate);
+  reader.maybe("draining", &beat.draining);
   ARROW_RETURN_NOT_OK(pools_from(&reader, tolerant, &beat.pools));
   if (const Json* peers = reader.child("peers", false)) {
     if (!peers->is_object()) reader.fail("peers", "must be an object of true and false");

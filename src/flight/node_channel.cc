@@ -13,6 +13,7 @@
 #include <arrow/util/byte_size.h>
 
 #include "base/watchdog.h"
+#include "flight/cut.h"
 #include "flight/errors.h"
 
 namespace cenote::flight {
@@ -266,15 +267,31 @@ void NodeChannel::cancel_soon(std::string request_id) {
   wake_.notify_all();
 }
 
+void NodeChannel::cut() {
+  {
+    const Lock lock(mutex_);
+    cut_ = true;
+  }
+  wake_.notify_all();
+}
+
 void NodeChannel::run_cancels(const std::stop_token& stop) {
   for (;;) {
     Call call;
+    bool cut = false;
     {
       Lock lock(mutex_);
-      while (cancels_.empty() && !stop.stop_requested()) wake_.wait(lock);
+      while (cancels_.empty() && !cut_ && !stop.stop_requested()) wake_.wait(lock);
       if (stop.stop_requested()) return;
-      call.name = std::move(cancels_.front());
-      cancels_.pop_front();
+      cut = std::exchange(cut_, false);
+      if (!cut) {
+        call.name = std::move(cancels_.front());
+        cancels_.pop_front();
+      }
+    }
+    if (cut) {
+      cut_connections(location());
+      continue;
     }
     call.operation = Operation::kCancel;
     QueryOptions options;

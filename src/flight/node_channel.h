@@ -47,6 +47,10 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
 
   const std::string& location() const { return options_.location; }
 
+  // Ends what waits for the node, which is dead: calls under way end with kConnection. Returns at
+  // once. The next call connects anew.
+  void cut();
+
   // Sends the call and waits for its answer's beginning: the rows' schema, and with it the
   // certainty that the statement was executed. `options` gives deadline, stop, limits and tag.
   Result<RowStream> stream(Call call, const QueryOptions& options, OnAnswer on_answer = {});
@@ -74,11 +78,13 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
   std::unique_ptr<arrow::flight::FlightClient> client_;
 
   // Calls to be cancelled on the node: libarrow_flight's DoGet cannot be interrupted before its
-  // first message, so another call says it.
+  // first message, so another call says it. Cuts are this thread's too, since names take
+  // time to resolve.
   Mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::string> cancels_ CENOTE_GUARDED_BY(mutex_);
-  std::jthread canceller_;  // last: ends before what it uses
+  bool cut_ CENOTE_GUARDED_BY(mutex_) = false;  // wanted
+  std::jthread canceller_;                      // last: ends before what it uses
 };
 
 }  // namespace cenote::flight

@@ -6,7 +6,7 @@
 #include <future>
 #include <utility>
 
-#include "discovery/coordinator.h"
+#include "manager/coordinator_options.h"
 #include "manager/exposition.h"
 #include "manager/manager_parts.h"
 
@@ -34,17 +34,18 @@ Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& option
 namespace {
 
 Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
-  discovery::CoordinatorOptions coordinator;
-  coordinator.endpoints = config.coordinator.endpoints;
-  coordinator.token = config.coordinator.token;
-  coordinator.tls = {config.coordinator.tls.ca, config.coordinator.tls.certificate,
-                     config.coordinator.tls.key};
+  discovery::CoordinatorOptions coordinator = coordinator_options(config.coordinator);
   Router::Options options{config.remote, config.load_balancer, "", config.node.zone};
   for (const std::string& endpoint : coordinator.endpoints) {
     options.source += (options.source.empty() ? "" : ", ") + endpoint;
   }
   ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(std::move(coordinator)));
   return Router::open(std::move(discovery), options);
+}
+
+bool same(const PoolConfig& a, const PoolConfig& b) {
+  return a.id == b.id && a.type == b.type && a.config == b.config && a.pool == b.pool &&
+         a.health == b.health && !a.credentials && !b.credentials;
 }
 
 }  // namespace
@@ -101,6 +102,44 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::pool(std::string_view
   return make_error(ErrorKind::kUnknownPool,
                     "there is no pool '" + std::string(id) + "'; " +
                         (known.empty() ? "none has been created" : "there are: " + known));
+}
+
+void DistributedPoolManager::Parts::retire(std::vector<std::shared_ptr<LocalPool>> pools,
+                                           Deadline deadline) {
+  if (pools.empty()) return;
+  const Lock lock(mutex_);
+  std::erase_if(retiring_, [](const std::future<void>& each) {
+    return each.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+  retiring_.push_back(std::async(std::launch::async, [pools = std::move(pools), deadline] {
+    for (const auto& pool : pools) (void)pool->drain(deadline);
+  }));
+}
+
+Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Deadline deadline) {
+  const std::vector<std::shared_ptr<LocalPool>> before = parts_->pools();
+  std::vector<std::shared_ptr<LocalPool>> after;
+  for (PoolConfig& config : pools) {
+    const auto known = std::find_if(
+        before.begin(), before.end(),
+        [&](const std::shared_ptr<LocalPool>& pool) { return same(pool->config(), config); });
+    if (known != before.end()) {
+      after.push_back(*known);
+    } else {
+      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<LocalPool> made, LocalPool::open(std::move(config)));
+      after.push_back(std::move(made));
+    }
+  }
+  std::vector<std::shared_ptr<LocalPool>> gone;
+  for (const auto& pool : before) {
+    if (std::find(after.begin(), after.end(), pool) == after.end()) gone.push_back(pool);
+  }
+  {
+    const Lock lock(parts_->mutex_);
+    parts_->local_pools_ = std::move(after);
+  }
+  parts_->retire(std::move(gone), deadline);
+  return Status::OK();
 }
 
 Status DistributedPoolManager::remove_pool(std::string_view id, Deadline deadline) {

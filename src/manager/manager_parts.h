@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct DistributedPoolManager::Parts {
   // Shared: a query in flight outlives the removal of its pool. A vector keeps the order of making;
   // pools are few.
   std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
+
+  // Drains of pools that were replaced; joined at the end.
+  std::vector<std::future<void>> retiring_ CENOTE_GUARDED_BY(mutex_);
 
   std::unique_ptr<Router> router_;  // null in mode standalone
 
@@ -70,6 +74,9 @@ struct DistributedPoolManager::Parts {
     }
     return nullptr;
   }
+
+  // Drains, in the background, pools that are in the list no more.
+  void retire(std::vector<std::shared_ptr<LocalPool>> pools, Deadline deadline);
 
   Status serve_metrics(const MetricsOptions& options);
 };

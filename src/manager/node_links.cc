@@ -69,6 +69,11 @@ void NodeLinks::update(const ClusterView::Nodes& nodes) {
                       known != incarnations_.end() &&
                       known->second == node->second.about.incarnation;
     if (same) {
+      NodeLink& link = each->second;
+      const cluster::NodeState before = std::exchange(link.state, node->second.state);
+      const bool dead = link.state == cluster::NodeState::kDead;
+      const bool silent = link.state == cluster::NodeState::kSuspect && link.hold.use_count() == 1;
+      if (link.state != before && (dead || silent)) link.channel->cut();
       ++each;
     } else {
       ended.push_back(std::move(each->second));
@@ -92,7 +97,7 @@ Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_
   }
   std::shared_ptr<Gate>& gate = link.gates[std::string(pool_id)];
   if (gate == nullptr) gate = std::make_shared<Gate>(target.load);
-  return Link{link.channel, gate};
+  return Link{link.channel, gate, link.hold};
 }
 
 }  // namespace cenote

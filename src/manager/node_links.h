@@ -40,6 +40,8 @@ class Gate {
 struct Link {
   std::shared_ptr<flight::NodeChannel> channel;
   std::shared_ptr<Gate> gate;
+  // Kept by whoever would lose something if the connection was cut: writes, transactions.
+  std::shared_ptr<void> hold;
 };
 
 // Thread-safe.
@@ -48,7 +50,8 @@ class NodeLinks {
   // Reads the files of `access`: kConfig names one that cannot be read.
   static Result<std::unique_ptr<NodeLinks>> make(const NodeAccess& access);
 
-  // Of a new view. Calls under way on a channel that is let go keep it until they end.
+  // Of a new view. Calls under way on a channel that is let go keep it until they end; those on a
+  // dead node are ended, and on a silent one if none of them has anything to lose.
   void update(const ClusterView::Nodes& nodes);
   Result<Link> link(const route::Target& target, std::string_view pool_id);
 
@@ -56,6 +59,8 @@ class NodeLinks {
   struct NodeLink {
     std::string location;
     std::shared_ptr<flight::NodeChannel> channel;
+    std::shared_ptr<void> hold = std::make_shared<int>();
+    cluster::NodeState state = cluster::NodeState::kUp;
     std::map<std::string, std::shared_ptr<Gate>, std::less<>> gates;  // by pool
   };
 

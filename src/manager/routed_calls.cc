@@ -187,6 +187,7 @@ Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
   RoutedCall call{pool_id};
   // One that began unheard of is rolled back by its node.
   call.repeatable = true;
+  call.lasting = true;
   call.need = transaction.read_only ? route::Need::kRead : route::Need::kWrite;
   return routed<Transaction>(
       *this, own.get(), parts_->router_.get(), call, options, origin,

@@ -122,6 +122,7 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
         targets->choose(call.need, *balancer_, now, random_bits(), passed);
     if (choice.target == nullptr) break;
     ARROW_ASSIGN_OR_RAISE(Link link, links_->link(*choice.target, call.pool_id));
+    if (call.repeatable && !call.lasting) link.hold.reset();
     const bool open = link.gate->allow(now);
     Chosen chosen{targets, choice.target, choice.probe_first, std::move(link)};
     if (open) return chosen;
@@ -158,11 +159,12 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
                                   const QueryOptions& options, const Attempt& attempt) const {
   const std::string& location = chosen.target->location;
   auto flight = std::make_shared<InFlight>(chosen.link.gate);
-  flight::RemotePool pool(chosen.link.channel, std::string(call.pool_id),
-                          [gate = chosen.link.gate](const flight::Answer& answer) {
-                            if (answer.load) gate->load().tell_waiting(answer.load->waiting);
-                            if (answer.draining) gate->load().shut(Clock::now() + kPassOver);
-                          });
+  flight::RemotePool pool(
+      chosen.link.channel, std::string(call.pool_id),
+      [gate = chosen.link.gate, hold = chosen.link.hold](const flight::Answer& answer) {
+        if (answer.load) gate->load().tell_waiting(answer.load->waiting);
+        if (answer.draining) gate->load().shut(Clock::now() + kPassOver);
+      });
   if (chosen.probe || call.once) {
     QueryOptions ping = options;
     ping.timeout = options.timeout ? std::min(*options.timeout, kSignOfLife) : kSignOfLife;

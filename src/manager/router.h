@@ -27,6 +27,8 @@ struct RoutedCall {
   route::Need need = route::Need::kWrite;
   // It may go out again though its fate is unknown.
   bool repeatable = false;
+  // It begins something that lives on its node.
+  bool lasting = false;
   // What it sends can be read once only, so that a node is asked for a sign of life before.
   bool once = false;
 };

@@ -162,7 +162,7 @@ const Caller& FlightServer::caller_of(const Context& context) {
 }
 
 Status FlightServer::check_draining(bool held) const {
-  if (held || !draining_.load()) return Status::OK();
+  if (held || !draining()) return Status::OK();
   return make_error(ErrorKind::kPoolClosed,
                     "node '" + node_id_ + "' is draining and takes no new work; use another node");
 }

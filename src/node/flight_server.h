@@ -38,7 +38,9 @@ class FlightServer final : public arrow::flight::FlightServerBase {
 
   // Refuses new work, lets what runs and what clients hold end until the deadline, then ends it.
   void drain(Deadline deadline);
-  bool draining() const { return draining_.load(); }
+  bool draining() const { return draining_.load() || refusing_.load(); }
+  // Refuses new work, or takes it again, at an operator's wish; the server stays.
+  void refuse_work(bool on) { refusing_.store(on); }
 
   void set_config_version(uint64_t version) { config_version_.store(version); }
   SessionCounts counts() const { return sessions_.counts(); }
@@ -131,7 +133,8 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   CallWatch watch_;
   RunningCalls running_;
   Sessions sessions_;
-  std::atomic<bool> draining_ = false;
+  std::atomic<bool> draining_ = false;  // it ends
+  std::atomic<bool> refusing_ = false;
   std::atomic<bool> stopped_ = false;
   std::atomic<uint64_t> config_version_ = 0;
 };

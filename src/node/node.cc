@@ -10,6 +10,9 @@
 namespace cenote::node {
 namespace {
 
+// Two heartbeats, and the time for others to hear of them.
+constexpr Duration kAnnounce = std::chrono::seconds(3);
+
 sigset_t awaited_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -26,9 +29,15 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
     return make_error(ErrorKind::kConfig,
                       "a node serves pools, but deployment.pools has none; add one");
   }
-  ARROW_ASSIGN_OR_RAISE(auto manager, DistributedPoolManager::open(std::move(config)));
+  if (options.node_id.empty()) options.node_id = config.node.id;
+  if (options.flight.advertise.empty()) options.flight.advertise = config.node.advertise;
+  ARROW_ASSIGN_OR_RAISE(auto manager, DistributedPoolManager::open(config));
   std::unique_ptr<Node> node(new Node(std::move(manager), options));
   ARROW_ASSIGN_OR_RAISE(node->flight_, FlightServer::start(*node->manager_, options));
+  if (config.mode == DeploymentMode::kCoordinated) {
+    ARROW_ASSIGN_OR_RAISE(node->membership_,
+                          Membership::join(*node->manager_, *node->flight_, config, ""));
+  }
   log(LogLevel::kInfo, "node",
       "node '" + node->flight_->node_id() + "' serves at " + node->location());
   return node;
@@ -49,9 +58,19 @@ void Node::run_until_signal() {
   drain();
 }
 
+Status Node::reload(DeploymentConfig config) {
+  if (config.pools.empty()) {
+    return make_error(ErrorKind::kConfig,
+                      "a node serves pools, but deployment.pools has none; add one");
+  }
+  return manager_->replace_pools(std::move(config.pools), Deadline::in(options_.drain_timeout));
+}
+
 void Node::drain() {
   const Deadline deadline = Deadline::in(options_.drain_timeout);
+  if (membership_ != nullptr) membership_->announce_drain(deadline.sooner(Deadline::in(kAnnounce)));
   flight_->drain(deadline);
+  membership_.reset();
   (void)manager_->drain(deadline);
 }
 

@@ -7,6 +7,7 @@
 #include "cenote/manager.h"
 
 #include "node/flight_server.h"
+#include "node/membership.h"
 
 namespace cenote::node {
 
@@ -19,6 +20,7 @@ class Node {
 
   DistributedPoolManager& manager() { return *manager_; }
   FlightServer& flight() { return *flight_; }
+  const Membership* membership() const { return membership_.get(); }  // null in mode standalone
   std::string location() const { return flight_->location_uri(); }
 
   // Serves until SIGTERM or SIGINT arrives, then drains. A second signal ends it at once. To be
@@ -27,7 +29,11 @@ class Node {
   // Blocks the signals that run_until_signal() waits for, in this thread and those it makes.
   static void block_signals();
 
-  // Refuses new work and lets what runs end within the configured drain_timeout; then closes.
+  // Makes the pools those of a new configuration; on an error all stays as it is.
+  Status reload(DeploymentConfig config);
+
+  // Tells the cluster, refuses new work and lets what runs end within the configured drain_timeout;
+  // then closes.
   void drain();
 
  private:
@@ -36,7 +42,8 @@ class Node {
 
   const ServerOptions options_;
   std::unique_ptr<DistributedPoolManager> manager_;
-  std::unique_ptr<FlightServer> flight_;  // last: ends before the pools it serves
+  std::unique_ptr<FlightServer> flight_;    // ends before the pools it serves
+  std::unique_ptr<Membership> membership_;  // last: leaves first; null in mode standalone
 };
 
 }  // namespace cenote::node

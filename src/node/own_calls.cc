@@ -33,7 +33,7 @@ flight::Answer FlightServer::answer(const LocalPool* pool) const {
   flight::Answer answer;
   answer.node_id = node_id_;
   answer.config_version = config_version_.load();
-  answer.draining = draining_.load();
+  answer.draining = draining();
   if (pool != nullptr) {
     const PoolStatus status = pool->get_status();
     answer.load = flight::Load{status.max, status.active, status.idle, status.waiting};

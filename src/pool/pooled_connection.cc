@@ -16,6 +16,7 @@ struct PooledConnection::State {
   Lease lease;
   StepLimit limit;  // of the last begin
   std::weak_ptr<BorrowedStream> stream;
+  std::optional<Transaction> elsewhere;  // instead of all the above
 
   // Whether a statement may run now.
   Status ready() const {
@@ -51,6 +52,12 @@ struct PooledConnection::State {
     return named(status);
   }
 };
+
+PooledConnection PooledConnection::of(Transaction elsewhere) {
+  auto state = std::make_unique<State>();
+  state->elsewhere.emplace(std::move(elsewhere));
+  return PooledConnection(std::move(state));
+}
 
 PooledConnection::PooledConnection(std::unique_ptr<State> state) : state_(std::move(state)) {}
 PooledConnection::PooledConnection(PooledConnection&&) noexcept = default;
@@ -118,6 +125,7 @@ Result<PooledConnection> PooledConnection::open(std::shared_ptr<LocalPool> pool,
 Result<std::shared_ptr<arrow::Table>> PooledConnection::execute_query(std::string_view sql,
                                                                       const Params& params,
                                                                       const QueryOptions& options) {
+  if (state_->elsewhere) return state_->elsewhere->execute_query(sql, params, options);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->parts->query_on(state_->lease, state_->call(sql, options), sql, params,
                                  options.limits);
@@ -125,6 +133,7 @@ Result<std::shared_ptr<arrow::Table>> PooledConnection::execute_query(std::strin
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> PooledConnection::execute_stream(
     std::string_view sql, const Params& params, const QueryOptions& options) {
+  if (state_->elsewhere) return state_->elsewhere->execute_stream(sql, params, options);
   ARROW_RETURN_NOT_OK(state_->ready());
   const Call call = state_->call(sql, options);
   Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
@@ -142,17 +151,23 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> PooledConnection::execute_stre
 
 Result<int64_t> PooledConnection::execute(std::string_view sql, const Params& params,
                                           const QueryOptions& options) {
+  if (state_->elsewhere) return state_->elsewhere->execute(sql, params, options);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->parts->execute_on(state_->lease, state_->call(sql, options), sql, params);
 }
 
 Result<int64_t> PooledConnection::ingest(const IngestTarget& target, arrow::RecordBatchReader& rows,
                                          const QueryOptions& options) {
+  if (state_->elsewhere) return state_->elsewhere->ingest(target, rows, options);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->parts->ingest_on(state_->lease, state_->call(target.table, options), target, rows);
 }
 
 Status PooledConnection::begin(const TransactionOptions& transaction, const QueryOptions& options) {
+  if (state_->elsewhere) {
+    return make_error(ErrorKind::kInterface,
+                      "this is one transaction on a node; begin another by transaction()");
+  }
   ARROW_RETURN_NOT_OK(state_->ready());
   const Call call = state_->call("begin", options);
   state_->limit = StepLimit(call);
@@ -160,38 +175,45 @@ Status PooledConnection::begin(const TransactionOptions& transaction, const Quer
 }
 
 Status PooledConnection::commit(const QueryOptions& options) {
+  if (state_->elsewhere) return state_->elsewhere->commit(options);
   return state_->end(true, state_->parts->commit_context(options, state_->limit));
 }
 
 Status PooledConnection::rollback() {
+  if (state_->elsewhere) return state_->elsewhere->rollback();
   return state_->end(false, StepLimit::rollback());
 }
 
 Status PooledConnection::savepoint(std::string_view name) {
+  if (state_->elsewhere) return state_->elsewhere->savepoint(name);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->named(state_->lease->savepoint(state_->limit.context(), name));
 }
 
 Status PooledConnection::release(std::string_view name) {
+  if (state_->elsewhere) return state_->elsewhere->release(name);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->named(state_->lease->release_savepoint(state_->limit.context(), name));
 }
 
 Status PooledConnection::rollback_to(std::string_view name) {
+  if (state_->elsewhere) return state_->elsewhere->rollback_to(name);
   ARROW_RETURN_NOT_OK(state_->ready());
   return state_->named(state_->lease->rollback_to_savepoint(state_->limit.context(), name));
 }
 
 bool PooledConnection::in_transaction() const {
-  return is_open() && state_->lease->in_transaction();
+  if (!is_open()) return false;
+  return state_->elsewhere ? state_->elsewhere->is_open() : state_->lease->in_transaction();
 }
 
 bool PooledConnection::is_open() const {
-  return state_ != nullptr && static_cast<bool>(state_->lease);
+  return state_ != nullptr && (state_->elsewhere || static_cast<bool>(state_->lease));
 }
 
 void PooledConnection::give_back() noexcept {
   if (!is_open()) return;
+  if (state_->elsewhere) return state_->elsewhere.reset();           // rolls back what is open
   if (state_->parts->inherited()) return state_->lease.give_back();  // nothing: the parent has it
   if (const auto reader = state_->stream.lock()) (void)reader->detach();
   if (state_->lease->in_transaction()) (void)state_->end(false, StepLimit::rollback());

@@ -25,6 +25,9 @@ class PooledConnection {
                          std::optional<TransactionOptions> begin,
                          Completion<PooledConnection> done);
 
+  // What a transaction on a node has of a connection: it ends with the transaction.
+  static PooledConnection of(Transaction elsewhere);
+
   PooledConnection(PooledConnection&&) noexcept;
   PooledConnection& operator=(PooledConnection&&) noexcept;
   ~PooledConnection();

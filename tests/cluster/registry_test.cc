@@ -258,6 +258,26 @@ TEST(Registry, draining_is_published_and_outlasts_heartbeats) {
   EXPECT_FALSE(world.registry_.drain("nobody", true).ok());
 }
 
+TEST(Registry, a_node_that_is_about_to_leave_is_published_as_draining_at_once) {
+  World world;
+  const NodeRecord record = world.join("n1");
+  Heartbeat beat;
+  beat.node_id = "n1";
+  beat.incarnation = record.about.incarnation;
+  beat.lease = record.lease;
+  beat.seq = 1'000;
+  beat.pools = record.about.pools;
+  beat.draining = true;
+  const uint64_t before = world.registry_.revision();
+  ASSERT_TRUE(world.registry_.heartbeat(world.now_, beat).ok());
+  EXPECT_EQ(world.state("n1"), "draining");
+  EXPECT_EQ(world.registry_.revision(), before + 1);
+  // An operator's undrain does not send work to a process that ends.
+  ASSERT_TRUE(world.registry_.drain("n1", true).ok());
+  ASSERT_TRUE(world.registry_.drain("n1", false).ok());
+  EXPECT_EQ(world.state("n1"), "draining");
+}
+
 TEST(Registry, watchers_get_what_they_missed_or_are_told_to_list) {
   World world;
   world.join("a");

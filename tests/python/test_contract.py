@@ -317,10 +317,17 @@ def test_the_deployment_mode_may_be_named(mode: Any) -> None:
     assert cenote.DatabasePool(deployment_mode=mode).list_pools() == []
 
 
-@pytest.mark.parametrize("mode", [cenote.DeploymentMode.COORDINATED, cenote.DeploymentMode.DISTRIBUTED, "coordinated"])
-def test_other_modes_refuse_clearly(mode: Any) -> None:
+@pytest.mark.parametrize("mode", [cenote.DeploymentMode.DISTRIBUTED, "distributed"])
+def test_a_mode_of_a_later_version_refuses_clearly(mode: Any) -> None:
     with pytest.raises(cenote.NotSupportedError, match="set mode: standalone"):
         cenote.DatabasePool(mode)
+
+
+def test_mode_coordinated_wants_a_coordinator() -> None:
+    with pytest.raises(cenote.ConfigError, match=r"coordinator\.endpoint"):
+        cenote.DistributedDatabasePool("coordinated")
+    with pytest.raises(cenote.ConfigError, match="fastest.*round_robin"):
+        cenote.DistributedDatabasePool("coordinated", "http://127.0.0.1:1", load_balancer="fastest")
 
 
 def test_an_unknown_deployment_mode_is_refused() -> None:

@@ -1,0 +1,99 @@
+"""A coordinator and nodes as real processes on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = str(ROOT / "build" / "bin" / "cenote")
+
+
+class Process:
+    """One `cenote` process that prints its address when it serves."""
+
+    def __init__(self, folder: pathlib.Path, name: str, *arguments: str) -> None:
+        self.log = folder / f"{name}.log"
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
+        assert self.address, f"{name} did not start: {self.log.read_text()}"
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL; waits for its end."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            return self.process.wait(60)
+        finally:
+            self.kill()
+
+
+class Cluster:
+    """A coordinator and nodes that each serve `main_db`, a database whose table `who` says the node's name."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.nodes: dict[str, Process] = {}
+        self.start_coordinator("127.0.0.1:0")
+
+    @property
+    def url(self) -> str:
+        return self.coordinator.address
+
+    def start_coordinator(self, listen: str) -> None:
+        state = str(self.folder / "coordinator.db")
+        self.coordinator = Process(self.folder, "coordinator", "coordinator", "--listen", listen, "--state", state)
+
+    def add(self, name: str, **settings: object) -> Process:
+        database = self.folder / f"{name}.db"
+        with contextlib.closing(sqlite3.connect(database)) as made:
+            made.execute("create table if not exists who (name text)")
+            if not made.execute("select * from who").fetchall():
+                made.execute("insert into who values (?)", [name])
+            made.commit()
+        config = {
+            "deployment": {
+                "mode": "coordinated",
+                "coordinator": {"endpoint": self.url},
+                "node": {"id": name, "state_dir": str(self.folder)},
+                "pools": [{"id": "main_db", "type": "sqlite", "config": {"database": str(database)}}],
+            },
+            "server": {"flight": {"listen": "127.0.0.1:0"}, **settings},
+        }
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps(config))
+        node = Process(self.folder, name, "node", "-c", str(path))
+        self.nodes[name] = node
+        return node
+
+    def end(self) -> None:
+        for process in [*self.nodes.values(), self.coordinator]:
+            process.end()
+
+
+@contextlib.contextmanager
+def cluster(folder: pathlib.Path, *names: str) -> Iterator[Cluster]:
+    made = Cluster(folder)
+    try:
+        for name in names:
+            made.add(name)
+        yield made
+    finally:
+        made.end()

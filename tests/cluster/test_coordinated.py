@@ -1,0 +1,205 @@
+"""DistributedDatabasePool with a real coordinator and real nodes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cenote
+import pytest
+from processes import Cluster, cluster
+
+WHO = "select name from who"
+
+
+@pytest.fixture
+def two(tmp_path: pathlib.Path) -> Iterator[Cluster]:
+    with cluster(tmp_path, "n1", "n2") as made:
+        yield made
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """Waits, bounded, for what another process brings about."""
+    end = time.monotonic() + 30
+    while not (got := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return got
+
+
+def connect(made: Cluster, **settings: Any) -> cenote.DistributedDatabasePool:
+    return cenote.DistributedDatabasePool(
+        mode=cenote.DeploymentMode.COORDINATED, coordinator_url=made.url, load_balancer="round_robin", **settings
+    )
+
+
+def states(pool: cenote.DistributedDatabasePool) -> dict[str, str]:
+    status = pool.cluster_status()
+    assert status is not None
+    return {node["id"]: node["state"] for node in status["nodes"]}
+
+
+async def test_a_query_goes_to_a_node_and_its_frame_says_which(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    seen = set()
+    for _ in range(4):
+        frame = await pool.query("main_db", WHO)
+        assert frame.rows() == [(frame.meta["node"],)]
+        assert frame.meta["location"] == two.nodes[frame.meta["node"]].address
+        assert frame.meta["attempts"] == 1
+        seen.add(frame.meta["node"])
+    assert seen == {"n1", "n2"}
+    assert pool.list_pools() == ["main_db"]
+
+
+async def test_all_calls_work_over_a_node(two: Cluster) -> None:
+    pool = connect(two)
+    two.nodes.pop("n2").end()
+    assert await pool.execute("main_db", "create table t (i integer, s text)") == -1
+    assert await pool.execute("main_db", "insert into t values (?, ?)", [1, "one"]) == 1
+    rows = await pool.query("main_db", "select 2 as i, 'two' as s")
+    assert await pool.bulk_insert("main_db", "t", rows) == 1
+    async with pool.transaction("main_db") as transaction:
+        await transaction.execute("insert into t values (3, 'three')")
+        assert len(await transaction.query("select * from t")) == 3
+    with pytest.raises(ZeroDivisionError):
+        async with pool.transaction("main_db") as transaction:
+            await transaction.execute("delete from t")
+            raise ZeroDivisionError
+    frames = [frame async for frame in pool.query_stream("main_db", "select i from t order by i", chunk_size=2)]
+    assert [len(frame) for frame in frames] == [2, 1]
+    assert frames[0].meta["node"] == "n1"
+    assert await pool.health_check("main_db")
+    with pytest.raises(cenote.IntegrityError):
+        await pool.execute("main_db", "create unique index u on t (i)")
+        await pool.execute("main_db", "insert into t values (1, 'again')")
+
+
+def test_blocking_calls_work_over_a_node(two: Cluster) -> None:
+    pool = connect(two)
+    assert pool.sync.query("main_db", WHO).meta["node"] in two.nodes
+    with pool.sync.query_stream("main_db", WHO) as stream:
+        assert [len(frame) for frame in stream] == [1]
+    with pool.sync.transaction("main_db") as transaction:
+        transaction.execute("create table s (i integer)")
+        assert transaction.query("select * from s").num_rows == 0
+    with pytest.raises(cenote.NotSupportedError, match="transaction"), pool.sync.connection("main_db"):
+        pass
+
+
+async def test_the_yaml_of_the_design_opens_it(two: Cluster, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "client.yaml"
+    path.write_text(json.dumps({"deployment": {"mode": "coordinated", "coordinator": {"endpoint": two.url}}}))
+    pool = cenote.DistributedDatabasePool.from_yaml(path)
+    assert isinstance(pool, cenote.DistributedDatabasePool)
+    assert (await pool.query("main_db", WHO)).meta["node"] in two.nodes
+
+
+async def test_the_own_pool_comes_first(two: Cluster) -> None:
+    pool = connect(two)
+    await pool.create_pool("main_db", "sqlite", database=":memory:")
+    eventually(lambda: len(states(pool)) == 2)
+    frame = await pool.query("main_db", "select 'here'")
+    assert frame.rows() == [("here",)]
+    assert frame.meta["node"] is None
+
+
+def test_a_killed_node_costs_reads_nothing(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    two.nodes["n1"].kill()
+    for _ in range(50):
+        assert pool.sync.query("main_db", WHO).rows() == [("n2",)]
+    eventually(lambda: states(pool)["n1"] == "dead")
+
+
+def test_a_node_that_ends_is_published_as_draining_and_loses_no_call(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    two.nodes["n1"].signal(signal.SIGTERM)
+    seen = set()
+    while two.nodes["n1"].process.poll() is None:
+        pool.sync.query("main_db", WHO)
+        seen.add(states(pool).get("n1", "gone"))
+    assert "draining" in seen
+    assert two.nodes["n1"].end() == 0
+    eventually(lambda: "n1" not in states(pool))
+
+
+def test_a_stopped_node_is_left_by_the_reads_that_wait_for_it(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    two.nodes["n1"].signal(signal.SIGSTOP)
+    for _ in range(20):
+        assert pool.sync.query("main_db", WHO).rows() == [("n2",)]
+    two.nodes["n1"].signal(signal.SIGCONT)
+    eventually(lambda: states(pool)["n1"] == "up")
+    eventually(lambda: pool.sync.query("main_db", WHO).rows() == [("n1",)])
+
+
+def test_the_last_good_view_goes_on_without_the_coordinator(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    listen = two.url.split("://")[1]
+    two.coordinator.kill()
+    eventually(lambda: (pool.cluster_status() or {})["last_error"])
+    for _ in range(20):
+        pool.sync.query("main_db", WHO)
+    two.start_coordinator(listen)
+    eventually(lambda: not (pool.cluster_status() or {})["last_error"])
+    assert states(pool) == {"n1": "up", "n2": "up"}
+
+
+def test_a_node_started_again_counts_on_and_is_used_again(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+    before = int((two.folder / "n1.incarnation").read_text())
+    two.nodes["n1"].kill()
+    two.add("n1")
+    assert int((two.folder / "n1.incarnation").read_text()) == before + 1
+    eventually(lambda: pool.sync.query("main_db", WHO).rows() == [("n1",)])
+
+
+def test_an_operators_drain_is_obeyed_and_taken_back(two: Cluster) -> None:
+    pool = connect(two)
+    eventually(lambda: len(states(pool)) == 2)
+
+    def post(verb: str) -> None:
+        urllib.request.urlopen(urllib.request.Request(f"{two.url}/v1/nodes/n1/{verb}", method="POST")).close()
+
+    post("drain")
+    eventually(lambda: states(pool)["n1"] == "draining")
+    for _ in range(6):
+        assert pool.sync.query("main_db", WHO).rows() == [("n2",)]
+    post("undrain")
+    eventually(lambda: pool.sync.query("main_db", WHO).rows() == [("n1",)])
+
+
+def test_a_configuration_reaches_the_nodes(two: Cluster) -> None:
+    pool = connect(two)
+    content = json.dumps(
+        {"deployment": {"pools": [{"id": "other", "type": "sqlite", "config": {"database": str(two.folder / "o.db")}}]}}
+    )
+    request = urllib.request.Request(
+        f"{two.url}/v1/config/default",
+        method="PUT",
+        headers={"If-Match": '"0"', "Content-Type": "application/json"},
+        data=json.dumps({"content": content}).encode(),
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status in (200, 201, 202)
+    eventually(lambda: "other" in pool.list_pools())
+    assert pool.sync.query("other", "select 1").meta["node"] in two.nodes
+
+
+def test_without_a_coordinator_the_error_says_so() -> None:
+    pool = cenote.DistributedDatabasePool("coordinated", "http://127.0.0.1:1")
+    with pytest.raises(cenote.OperationalError, match=r"127\.0\.0\.1:1") as caught:
+        pool.sync.query("main_db", "select 1", timeout=0.3)
+    assert caught.value.retryable
