@@ -47,6 +47,13 @@ void HealthMonitor::forget(std::string_view node_id) {
   if (found != nodes_.end()) nodes_.erase(found);
 }
 
+std::optional<Duration> HealthMonitor::silence(TimePoint now, std::string_view node_id) const {
+  const auto found = nodes_.find(node_id);
+  if (found == nodes_.end()) return std::nullopt;
+  // A grace may have moved it ahead.
+  return std::max(now - found->second.heard, Duration::zero());
+}
+
 NodeState HealthMonitor::state(std::string_view node_id) const {
   const auto found = nodes_.find(node_id);
   return found == nodes_.end() ? NodeState::kDead : found->second.state;

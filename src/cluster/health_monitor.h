@@ -10,6 +10,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,6 +60,8 @@ class HealthMonitor {
   bool preserving() const { return preserving_; }
   bool in_grace(TimePoint now) const { return now < grace_until_; }
   NodeState state(std::string_view node_id) const;
+  // How long ago it was heard last; none if it is not known.
+  std::optional<Duration> silence(TimePoint now, std::string_view node_id) const;
 
  private:
   struct Watched {

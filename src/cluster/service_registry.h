@@ -85,6 +85,9 @@ class ServiceRegistry {
   uint64_t term() const { return term_; }
   uint64_t revision() const { return revision_; }
   bool preserving() const { return health_.preserving(); }
+  std::optional<Duration> silence(TimePoint now, std::string_view node_id) const {
+    return health_.silence(now, node_id);
+  }
 
  private:
   struct Entry {

@@ -76,6 +76,13 @@ Json PoolCoordinator::summary() const {
     }
   }
   const Lock state(state_);
+  Json ages = Json::object();
+  for (const cluster::Node& node : all.nodes) {
+    const auto silence = registry_->silence(Clock::now(), node.about.node_id);
+    if (!silence) continue;
+    ages[node.about.node_id] =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*silence).count();
+  }
   const double routed = metrics_.sum("cenote_route_requests_total");
   const double failed = metrics_.sum("cenote_route_failures_total");
   Json configuration = Json::object();
@@ -89,6 +96,7 @@ Json PoolCoordinator::summary() const {
       {"term", json_number(all.term)},
       {"revision", json_number(all.revision)},
       {"preserving", registry_->preserving()},
+      {"heartbeat_age_ms", std::move(ages)},
       {"pool_distribution", {{"nodes", states}, {"pools", distribution}}},
       {"request_routing",
        {{"requests", routed},
