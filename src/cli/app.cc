@@ -44,12 +44,17 @@ int run(int argc, const char* const* argv) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 all well, 1 the query failed, 2 wrong usage, 3 wrong configuration,\n"
-      "4 the database cannot be reached, 5 no connection became free in time,\n"
-      "130 interrupted, 141 the reader of the output went away.");
+      "Exit codes: 0 all well, 1 the query or the change failed, 2 wrong usage, 3 wrong\n"
+      "configuration, 4 the database or the coordinator cannot be reached, 5 it was not done in\n"
+      "time, 130 interrupted, 141 the reader of the output went away.");
   Command command;
   add_query(app, &command);
   add_status(app, &command);
+  add_members(app, &command);
+  add_pools(app, &command);
+  add_drain(app, &command);
+  add_undrain(app, &command);
+  add_dev(app, &command);
   add_config(app, &command);
   add_bench(app, &command);
   add_node(app, &command);

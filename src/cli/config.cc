@@ -1,4 +1,5 @@
-// `cenote config validate` and `cenote config schema`.
+// `cenote config validate` and `cenote config schema`; the verbs on versions are in
+// config_versions.cc.
 #include "cenote/config.h"
 
 #include <cstdio>
@@ -29,8 +30,8 @@ int validate(const std::string& file) {
 }  // namespace
 
 void add_config(CLI::App& app, Command* command) {
-  CLI::App* config =
-      app.add_subcommand("config", "Check a configuration file, or describe them all");
+  CLI::App* config = app.add_subcommand(
+      "config", "Check a configuration file, describe them all, or manage a cluster's");
   config->require_subcommand(1);
   CLI::App* check = config->add_subcommand(
       "validate",
@@ -48,6 +49,7 @@ void add_config(CLI::App& app, Command* command) {
       return int{kOk};
     };
   });
+  add_config_versions(*config, command);
 }
 
 }  // namespace cenote::cli

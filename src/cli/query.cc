@@ -12,6 +12,8 @@
 #include <arrow/record_batch.h>
 #include <unistd.h>
 
+#include "cenote/manager.h"
+
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
@@ -35,6 +37,7 @@ struct QueryCommand {
   int64_t rows = 20;
   std::string timeout;
   bool execute = false;
+  std::string pool_id;  // that the statement goes to
 
   int run();
 
@@ -42,9 +45,9 @@ struct QueryCommand {
   Result<std::string> statement();
   Result<Params> params() const;
   std::string chosen_format() const;
-  Status affected(LocalPool& pool, const std::string& sql, const Params& values,
+  Status affected(DistributedPoolManager& manager, const std::string& sql, const Params& values,
                   const QueryOptions& options, Output& output) const;
-  Status stream(LocalPool& pool, const std::string& sql, const Params& values,
+  Status stream(DistributedPoolManager& manager, const std::string& sql, const Params& values,
                 const QueryOptions& options, Output& output) const;
 };
 
@@ -105,9 +108,10 @@ std::string QueryCommand::chosen_format() const {
   return extension == ".arrows" ? "arrow" : "table";
 }
 
-Status QueryCommand::affected(LocalPool& pool, const std::string& sql, const Params& values,
-                              const QueryOptions& options, Output& output) const {
-  ARROW_ASSIGN_OR_RAISE(const int64_t count, pool.execute(sql, values, options));
+Status QueryCommand::affected(DistributedPoolManager& manager, const std::string& sql,
+                              const Params& values, const QueryOptions& options,
+                              Output& output) const {
+  ARROW_ASSIGN_OR_RAISE(const int64_t count, manager.execute(pool_id, sql, values, options));
   const std::string number = count < 0 ? "null" : std::to_string(count);
   if (chosen_format() == "json") {
     return output.stream()->Write("{\"affected_rows\":" + number + "}\n");
@@ -117,13 +121,14 @@ Status QueryCommand::affected(LocalPool& pool, const std::string& sql, const Par
                                              : number + " rows affected\n");
 }
 
-Status QueryCommand::stream(LocalPool& pool, const std::string& sql, const Params& values,
-                            const QueryOptions& options, Output& output) const {
+Status QueryCommand::stream(DistributedPoolManager& manager, const std::string& sql,
+                            const Params& values, const QueryOptions& options,
+                            Output& output) const {
   SinkOptions how{.format = chosen_format(), .print = {.rows = rows, .width = terminal_width()}};
   how.arrow_file = std::filesystem::path(output_file).extension() == ".arrow";
   // Text that scrolls by on the same terminal is progress enough.
   Progress progress(!output.is_terminal() || how.format == "table");
-  ARROW_ASSIGN_OR_RAISE(const auto reader, pool.execute_stream(sql, values, options));
+  ARROW_ASSIGN_OR_RAISE(const auto reader, manager.execute_stream(pool_id, sql, values, options));
   ARROW_ASSIGN_OR_RAISE(const auto sink, make_sink(how, reader->schema(), output.stream()));
   for (;;) {
     std::shared_ptr<arrow::RecordBatch> batch;
@@ -149,21 +154,21 @@ int QueryCommand::run() {
     if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
     if (*limit > Duration::zero()) options.timeout = *limit;
   }
-  Result<PoolConfig> config = target.chosen();
+  Result<DeploymentConfig> config = target.for_calls(&pool_id);
   if (!config.ok()) return fail(config.status());
 
   Interrupt interrupt;
   options.stop = interrupt.token();
-  Result<std::shared_ptr<LocalPool>> pool = open_for_command(std::move(*config));
-  if (!pool.ok()) return fail(pool.status());
+  auto manager = DistributedPoolManager::open(std::move(*config));
+  if (!manager.ok()) return fail(manager.status());
   Result<Output> output = Output::open(output_file);
   if (!output.ok()) return fail(kUsage, output.status().message());
   const std::string shape = chosen_format();
   if (output->is_terminal() && (shape == "parquet" || shape == "arrow")) {
     return fail(kUsage, shape + " is binary and standard output is a terminal; give --output-file");
   }
-  Status status = execute ? affected(**pool, *sql, *values, options, *output)
-                          : stream(**pool, *sql, *values, options, *output);
+  Status status = execute ? affected(**manager, *sql, *values, options, *output)
+                          : stream(**manager, *sql, *values, options, *output);
   if (status.ok()) status = output->commit();
   if (output->stream()->reader_went_away()) return kReaderWentAway;
   if (interrupt.happened()) return fail(ExitCode(interrupt.exit_code()), "cancelled");
@@ -204,7 +209,8 @@ void add_query(CLI::App& app, Command* command) {
       "  cenote query --url sqlite:shop.db \"select * from orders where total > ?\" 100\n"
       "  cenote query -c cenote.yaml -p main_db -o csv -f report.sql > report.csv\n"
       "  cenote query -p main_db --param city=Tulum --output-file out.parquet \\\n"
-      "    \"select * from customers where city = :city\"");
+      "    \"select * from customers where city = :city\"\n"
+      "With a configuration of mode coordinated the statement goes to a node of the cluster.");
   verb->callback([query, command] { *command = [query] { return query->run(); }; });
 }
 

@@ -1,4 +1,5 @@
-// `cenote status`: one health check of each pool, side by side.
+// `cenote status`: one health check of each pool, side by side; a cluster as its coordinator sees
+// it.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -8,8 +9,8 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include "cli/cluster_report.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
@@ -59,7 +60,11 @@ Report examine(const PoolConfig& config, const CallContext& context) {
   return report;
 }
 
-std::string as_json(const std::vector<Report>& reports) {
+std::string dumped(const nlohmann::ordered_json& value) {
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+nlohmann::ordered_json as_json(const std::vector<Report>& reports) {
   auto all = nlohmann::ordered_json::array();
   for (const Report& report : reports) {
     const PoolStatus& status = report.status;
@@ -76,7 +81,7 @@ std::string as_json(const std::vector<Report>& reports) {
     if (!report.check.ok()) one["error"] = report.check.message();
     all.push_back(std::move(one));
   }
-  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return all;
 }
 
 std::string as_table(const std::vector<Report>& reports) {
@@ -95,53 +100,101 @@ std::string as_table(const std::vector<Report>& reports) {
 
 struct StatusCommand {
   Target target;
+  ClusterOptions cluster;
   std::string format = "table";
   std::string timeout = "5s";
 
-  int run() const;
+  int run();
+
+ private:
+  Result<std::vector<PoolConfig>> pools_to_check(DeploymentConfig deployment) const;
+  std::vector<Report> check(std::vector<PoolConfig> pools, Duration limit,
+                            const CallContext& context) const;
+  int print_cluster(const CoordinatorAccess& access, const std::vector<Report>& pools,
+                    const std::stop_token& stop) const;
+  int worst(const std::vector<Report>& reports, int code) const;
 };
 
-int StatusCommand::run() const {
-  const Result<Duration> limit = parse_duration(timeout);
-  if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
-  Result<std::vector<PoolConfig>> pools = target.pools();
-  if (!pools.ok()) return fail(pools.status());
+Result<std::vector<PoolConfig>> StatusCommand::pools_to_check(DeploymentConfig deployment) const {
   if (target.url.empty() && !target.pool.empty()) {
-    Result<PoolConfig> one = target.chosen();
-    if (!one.ok()) return fail(one.status());
-    *pools = {std::move(*one)};
+    ARROW_ASSIGN_OR_RAISE(PoolConfig one, target.chosen());
+    return std::vector{std::move(one)};
   }
-  const Interrupt interrupt;
-  const CallContext context{Deadline::in(*limit), interrupt.token()};
+  return std::move(deployment.pools);
+}
+
+std::vector<Report> StatusCommand::check(std::vector<PoolConfig> pools, Duration limit,
+                                         const CallContext& context) const {
   std::vector<std::future<Report>> checks;
-  for (PoolConfig& pool : *pools) {
-    pool.health.timeout = *limit;
-    pool.pool.connect_timeout = std::min(pool.pool.connect_timeout, *limit);
+  for (PoolConfig& pool : pools) {
+    pool.health.timeout = limit;
+    pool.pool.connect_timeout = std::min(pool.pool.connect_timeout, limit);
     checks.push_back(std::async(std::launch::async, examine, pool, context));
   }
   std::vector<Report> reports;
   for (auto& check : checks) reports.push_back(check.get());
-  if (interrupt.happened()) return fail(ExitCode(interrupt.exit_code()), "cancelled");
+  return reports;
+}
 
-  FdStream out(STDOUT_FILENO, "standard output", false);
-  const Status written = out.Write(format == "json" ? as_json(reports) : as_table(reports));
-  if (out.reader_went_away()) return kReaderWentAway;
-  if (!written.ok()) return fail(written);
-  int code = kOk;
+int StatusCommand::worst(const std::vector<Report>& reports, int code) const {
   for (const Report& report : reports) {
     if (report.check.ok()) continue;
-    const int worst = std::max<int>(code, exit_code(report.check));
-    code = format == "json" ? worst : std::max(worst, fail(report.check));
+    const int worse = std::max<int>(code, exit_code(report.check));
+    code = format == "json" ? worse : std::max(worse, fail(report.check));
   }
   return code;
+}
+
+int StatusCommand::print_cluster(const CoordinatorAccess& access, const std::vector<Report>& pools,
+                                 const std::stop_token& stop) const {
+  Result<Cluster> asked = Cluster::open(cluster, access);
+  if (!asked.ok()) return fail_cluster(asked.status());
+  asked->stop_with(stop);
+  const Result<ClusterReport> report = report_cluster(*asked);
+  if (!report.ok()) return fail_cluster(report.status());
+  const std::string own = pools.empty() ? "" : "pools of this process:\n" + as_table(pools);
+  const int code =
+      print(format == "json" ? dumped({{"cluster", report->json}, {"pools", as_json(pools)}})
+                             : report->text + own);
+  if (code != kOk || report->trouble.empty()) return code;
+  return fail(kUnreachable, "no node that is up serves " + report->trouble +
+                                "; 'cenote pools' shows where each was");
+}
+
+int StatusCommand::run() {
+  const Result<Duration> limit = parse_duration(timeout);
+  if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
+  cluster.timeout = timeout;
+  const bool asks_cluster_alone = !cluster.url.empty() && target.config.empty();
+  DeploymentConfig deployment;
+  if (!asks_cluster_alone) {
+    Result<DeploymentConfig> read = target.deployment();
+    if (!read.ok()) return fail(read.status());
+    deployment = std::move(*read);
+  }
+  const CoordinatorAccess access = deployment.coordinator;
+  const bool coordinated = !cluster.url.empty() || deployment.mode == DeploymentMode::kCoordinated;
+  Result<std::vector<PoolConfig>> pools = pools_to_check(std::move(deployment));
+  if (asks_cluster_alone) pools = std::vector<PoolConfig>();
+  if (!pools.ok()) return fail(pools.status());
+  const Interrupt interrupt;
+  const std::vector<Report> reports =
+      check(std::move(*pools), *limit, {Deadline::in(*limit), interrupt.token()});
+  if (interrupt.happened()) return fail(ExitCode(interrupt.exit_code()), "cancelled");
+  const int code = coordinated
+                       ? print_cluster(access, reports, interrupt.token())
+                       : print(format == "json" ? dumped(as_json(reports)) : as_table(reports));
+  return code == kReaderWentAway ? code : worst(reports, code);
 }
 
 }  // namespace
 
 void add_status(CLI::App& app, Command* command) {
   auto status = std::make_shared<StatusCommand>();
-  CLI::App* verb = app.add_subcommand("status", "Check every pool once and print how it is");
+  CLI::App* verb =
+      app.add_subcommand("status", "Check every pool once, or a cluster, and print how it is");
   status->target.add_options(*verb);
+  status->cluster.add_access(*verb);
   verb->add_option("-o,--output", status->format, "Format")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -12,6 +12,11 @@ namespace {
 
 constexpr const char* kDefaultConfig = "cenote.yaml";
 
+void calm(PoolConfig* config) {
+  config->pool.min_connections = 0;
+  config->health.interval = Duration::zero();
+}
+
 }  // namespace
 
 void Target::add_options(CLI::App& app) {
@@ -27,10 +32,12 @@ void Target::add_options(CLI::App& app) {
       ->excludes(file);
 }
 
-Result<std::vector<PoolConfig>> Target::pools() const {
+Result<DeploymentConfig> Target::deployment() const {
   if (!url.empty()) {
+    DeploymentConfig deployment;
     ARROW_ASSIGN_OR_RAISE(PoolConfig one, pool_from_url(url, pool.empty() ? "url" : pool));
-    return std::vector{std::move(one)};
+    deployment.pools.push_back(std::move(one));
+    return deployment;
   }
   std::string file = config;
   if (file.empty()) {
@@ -43,11 +50,16 @@ Result<std::vector<PoolConfig>> Target::pools() const {
     file = kDefaultConfig;
   }
   ARROW_ASSIGN_OR_RAISE(DeploymentConfig deployment, load_config(file));
-  if (deployment.pools.empty()) {
+  if (deployment.pools.empty() && deployment.mode != DeploymentMode::kCoordinated) {
     return make_error(ErrorKind::kConfig,
                       file + ": has no pools; add one below deployment: pools:");
   }
-  return std::move(deployment.pools);
+  return deployment;
+}
+
+Result<std::vector<PoolConfig>> Target::pools() const {
+  ARROW_ASSIGN_OR_RAISE(DeploymentConfig all, deployment());
+  return std::move(all.pools);
 }
 
 Result<PoolConfig> Target::chosen() const {
@@ -63,9 +75,27 @@ Result<PoolConfig> Target::chosen() const {
                                  : "there is no pool '" + pool + "'; there are: " + known);
 }
 
+Result<DeploymentConfig> Target::for_calls(std::string* id) const {
+  ARROW_ASSIGN_OR_RAISE(DeploymentConfig all, deployment());
+  if (all.mode == DeploymentMode::kCoordinated) {
+    *id = pool;
+    if (pool.empty()) {
+      return make_error(ErrorKind::kUnknownPool,
+                        "which pool? choose one with -p; 'cenote pools' lists the cluster's");
+    }
+  } else {
+    ARROW_ASSIGN_OR_RAISE(PoolConfig one, chosen());
+    *id = one.id;
+    all = {};
+    all.pools.push_back(std::move(one));
+  }
+  all.metrics.prometheus_listen.clear();
+  for (PoolConfig& each : all.pools) calm(&each);
+  return all;
+}
+
 Result<std::shared_ptr<LocalPool>> open_for_command(PoolConfig config) {
-  config.pool.min_connections = 0;
-  config.health.interval = Duration::zero();
+  calm(&config);
   return LocalPool::open(std::move(config));
 }
 

@@ -21,11 +21,16 @@ struct Target {
 
   void add_options(CLI::App& app);
 
-  // All pools of the file, or the URL's one, called "url". Without either option: cenote.yaml of
-  // the working directory.
+  // The file, or the URL's one pool, called "url". Without either option: cenote.yaml of the
+  // working directory. kConfig if there is neither a pool nor a coordinator.
+  Result<DeploymentConfig> deployment() const;
+  // All pools of this process.
   Result<std::vector<PoolConfig>> pools() const;
   // The one that -p names; the only one without -p.
   Result<PoolConfig> chosen() const;
+  // What a command needs for calls to one pool, whose id is `id` then: that pool, or in mode
+  // coordinated all of the file and the way to the cluster.
+  Result<DeploymentConfig> for_calls(std::string* id) const;
 };
 
 // A pool for the length of one command: connects when needed, checks no health by itself.

@@ -15,6 +15,13 @@ using Command = std::function<int()>;
 void add_query(CLI::App& app, Command* command);
 void add_status(CLI::App& app, Command* command);
 void add_config(CLI::App& app, Command* command);
+// The verbs below `config` that ask a coordinator.
+void add_config_versions(CLI::App& config, Command* command);
+void add_members(CLI::App& app, Command* command);
+void add_pools(CLI::App& app, Command* command);
+void add_drain(CLI::App& app, Command* command);
+void add_undrain(CLI::App& app, Command* command);
+void add_dev(CLI::App& app, Command* command);
 void add_bench(CLI::App& app, Command* command);
 void add_node(CLI::App& app, Command* command);
 void add_coordinator(CLI::App& app, Command* command);

@@ -15,8 +15,17 @@ from program import PROGRAM, Run
 
 LINES = [
     ("cenote q", {"query"}),
-    ("cenote ", {"query", "status", "config", "bench", "completion", "node"}),
-    ("cenote config ", {"validate", "schema"}),
+    (
+        "cenote ",
+        {"query", "status", "members", "pools", "drain", "undrain", "config", "bench", "node", "coordinator"}
+        | {"dev", "completion"},
+    ),
+    ("cenote config ", {"validate", "schema", "diff", "apply", "history", "rollback"}),
+    ("cenote config app", {"apply"}),
+    ("cenote dev ", {"up"}),
+    ("cenote members -o ", {"table", "json"}),
+    ("cenote drain --w", {"--wait", "--wait-limit"}),
+    ("cenote members --token-file rep", {"report.sql"}),
     ("cenote query -o ", {"table", "csv", "json", "arrow", "parquet"}),
     ("cenote query --output p", {"parquet"}),
     ("cenote status -o ", {"table", "json"}),

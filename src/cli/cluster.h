@@ -1,0 +1,76 @@
+// The cluster that a verb is about: its coordinator's HTTP API, and how it is reached.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cenote/config.h"
+
+#include "base/json.h"
+#include "cluster/instance.h"
+#include "net/http_client.h"
+
+namespace CLI {
+class App;
+}
+
+namespace cenote::cli {
+
+struct ClusterOptions {
+  std::string url;     // --coordinator; empty: of the configuration
+  std::string config;  // -c; empty: cenote.yaml of the working directory
+  std::string token_file;
+  TlsClientOptions tls;
+  std::string timeout = "10s";  // of one call
+
+  // Everything; the verb gets the help's words on tokens too.
+  void add_options(CLI::App& verb);
+  // --coordinator and how it is reached, for a verb that has -c and --timeout of its own.
+  void add_access(CLI::App& verb);
+};
+
+// Used by one thread.
+class Cluster {
+ public:
+  // Reads the configuration, the token and the certificates; does not connect. kConfig.
+  static Result<Cluster> open(const ClusterOptions& options);
+  // The same for a configuration that was read already.
+  static Result<Cluster> open(const ClusterOptions& options, const CoordinatorAccess& access);
+
+  // What the coordinator says to GET. An answer from 400 on is an error that says what to do:
+  // kAuthentication, kConfig (422), kOverload (503), kUnknownPool (404: there is no such thing),
+  // kOperational.
+  Result<Json> get(std::string_view target);
+  // A change, under an Idempotency-Key of its own, so that a lost answer may be asked for again.
+  Result<Json> change(std::string_view method, std::string_view target, const Json& body = {},
+                      const std::string& if_match = {});
+  Result<cluster::Snapshot> nodes();
+
+  const std::string& url() const { return clients_[current_]->url(); }
+  void stop_with(std::stop_token stop) { stop_ = std::move(stop); }
+
+ private:
+  Cluster() = default;
+  Result<Json> send(const HttpCall& call);
+  Status refusal(const HttpAnswer& answer) const;
+  Status unreachable(const Status& why) const;
+
+  std::vector<std::unique_ptr<HttpClient>> clients_;  // one for each endpoint
+  size_t current_ = 0;
+  Duration timeout_{};
+  std::string token_source_;  // for messages; empty: no token
+  std::stop_token stop_;
+};
+
+// Prints the error as fail() does; 5 for a coordinator that did not answer in time.
+int fail_cluster(const Status& status);
+
+// Writes to standard output; the code of the end.
+int print(const std::string& text);
+
+// Asks on the terminal. kOk, or the code to end with: nobody can answer (usage), no.
+int confirm(const std::string& question, bool yes, const std::stop_token& stop);
+
+}  // namespace cenote::cli
