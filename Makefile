@@ -34,13 +34,14 @@ program: configure  ## the program alone, build/bin/cenote
 python: deps  ## the Python package, into build/venv
 	@tools/install-python
 
-lint: configure python  ## layout, formatting, clang-tidy, ruff, mypy
+lint: configure python  ## layout, formatting, clang-tidy, ruff, mypy, TypeScript
 	@tools/lint
 
-format: deps  ## format C++ and Python in place
+format: deps  ## format C++, Python and TypeScript in place
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
 	@$(PY) -m ruff format -q .
 	@$(PY) -m ruff check -q --fix .
+	@$(PY) tools/build-dashboard.py --format
 
 sanitize: deps  ## the core tests under AddressSanitizer, UBSan and ThreadSanitizer, and the fuzzers
 	@tools/sanitize

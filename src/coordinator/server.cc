@@ -7,6 +7,7 @@
 #include "cenote/config.h"
 
 #include "base/log.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/sqlite_store.h"
 #include "net/listen_address.h"
 
@@ -83,7 +84,9 @@ Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
     return api->refusal(status, reason);
   };
   server->secure_ = !options.tls.certificate.empty();
-  ARROW_ASSIGN_OR_RAISE(server->http_, HttpServer::start(std::move(http), server->api_->routes()));
+  std::vector<HttpRoute> routes = server->api_->routes();
+  for (HttpRoute& route : dashboard_routes()) routes.push_back(std::move(route));
+  ARROW_ASSIGN_OR_RAISE(server->http_, HttpServer::start(std::move(http), std::move(routes)));
   server->coordinator_->on_change([http = server->http_.get()] { http->wake(); });
   server->judge_ =
       std::jthread([raw = server.get()](const std::stop_token& stop) { raw->judge(stop); });
