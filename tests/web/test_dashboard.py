@@ -271,7 +271,7 @@ def test_it_is_usable_on_a_phone(coordinator: Coordinator, page: Page) -> None:
     expect(page.locator(".added")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     for text in ("a-node-with-a-rather-long-name-in-a-far-away-place-1", "3/10", "main_db_of_the_shop"):
-        box = page.get_by_text(text).first.bounding_box()
+        box = page.get_by_text(text).filter(visible=True).first.bounding_box()
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 400
