@@ -80,15 +80,15 @@ def build() -> None:
         built.write_text(state)
 
 
-def literal(data: bytes) -> str:
-    """A C++ string literal of any bytes."""
-    known = {**{c: chr(c) for c in range(0x20, 0x7F)}, 0x22: '\\"', 0x5C: "\\\\", 0x3F: "\\?"}
-    text = [known.get(byte, f"\\{byte:03o}") for byte in data]
-    return "\n    ".join('"' + "".join(text[i : i + 200]) + '"' for i in range(0, len(text), 200)) or '""'
+def array(name: str, data: bytes) -> str:
+    """The bytes as a C++ array; a string literal may have no more than 65,536 of them."""
+    numbers = [str(byte - 256 if byte > 127 else byte) for byte in data] or ["0"]
+    lines = [",".join(numbers[i : i + 32]) for i in range(0, len(numbers), 32)]
+    return f"constexpr char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
 
 
 def source() -> str:
-    rows, total = [], 0
+    arrays, rows, total = [], [], 0
     for file in sorted(f for f in BUILT.rglob("*") if f.is_file() and f.name != ".state"):
         name = file.relative_to(BUILT).as_posix()
         plain = file.read_bytes()
@@ -96,10 +96,12 @@ def source() -> str:
         packed = packed if len(packed) < len(plain) else b""
         total += len(packed or plain)
         kind = KINDS.get(file.suffix) or fail(f"what is a browser told of {name}? give {file.suffix} a row in KINDS")
+        plain_name, packed_name = f"kPlain{len(rows)}", f"kGzipped{len(rows)}"
+        arrays += [array(plain_name, plain), array(packed_name, packed)]
         rows.append(
             f'    {{"/{"" if name == "index.html" else name}", "{kind}", "{hashlib.sha256(plain).hexdigest()[:32]}",\n'
             f"     {'true' if name.startswith('assets/') else 'false'},\n"
-            f"     {{{literal(plain)},\n     {len(plain)}}},\n     {{{literal(packed)},\n     {len(packed)}}}}},\n"
+            f"     {{{plain_name}, {len(plain)}}},\n     {{{packed_name}, {len(packed)}}}}},\n"
         )
     if total > MOST:
         fail(f"the dashboard is {total} bytes gzipped, more than {MOST}; look at what was added to web/")
@@ -107,7 +109,10 @@ def source() -> str:
     return (
         "// Generated from web/ by tools/build-dashboard.py.\n"
         '#include "coordinator/dashboard.h"\n\nnamespace cenote::coordinator {\nnamespace {\n\n'
-        "constexpr DashboardFile kFiles[] = {\n" + "".join(rows) + "};\n\n}  // namespace\n\n"
+        + "\n".join(arrays)
+        + "\nconstexpr DashboardFile kFiles[] = {\n"
+        + "".join(rows)
+        + "};\n\n}  // namespace\n\n"
         "std::span<const DashboardFile> dashboard_files() {\n  return kFiles;\n}\n\n"
         "}  // namespace cenote::coordinator\n"
     )
