@@ -100,14 +100,14 @@ Result<std::string> Versions::content_of_file() const {
   return content;
 }
 
-// The coordinator's word counts, since it may be newer than this program; it calls what it was sent
-// "content".
+// The coordinator's word counts, since it may be newer than this program. It names the place in the
+// request and, in there, the line.
 Status Versions::validated(const std::string& content) {
   const Result<Json> answer =
       coordinator->change("POST", path("/validate"), Json{{"content", content}});
   if (answer.ok()) return Status::OK();
   std::string message = answer.status().message();
-  constexpr std::string_view kName = "content:";
+  constexpr std::string_view kName = "/content: configuration:";
   if (error_kind(answer.status()) != ErrorKind::kConfig) return answer.status();
   if (message.starts_with(kName)) message.replace(0, kName.size(), file + ":");
   return make_error(ErrorKind::kConfig, message);
