@@ -29,7 +29,7 @@ constexpr int kLook = 100;  // milliseconds between two looks at a wish to stop
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);

@@ -198,7 +198,7 @@ Status Cluster::refusal(const HttpAnswer& answer) const {
 
 Status Cluster::unreachable(const Status& why) const {
   const ErrorDetail* detail = error_detail(why);
-  const std::string message = why.message();
+  const std::string& message = why.message();
   if (detail == nullptr || error_kind(why) == ErrorKind::kCancelled) return why;
   std::string advice;
   if (message.find("certificate") != std::string::npos) {

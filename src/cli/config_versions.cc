@@ -39,11 +39,11 @@ struct Versions {
   // One of them, with the coordinator reached and signals taken care of.
   int run(int (Versions::*what)()) {
     const Interrupt interrupt;
-    stop = interrupt.token();
+    stop_ = interrupt.token();
     Result<Cluster> asked = Cluster::open(cluster);
     if (!asked.ok()) return fail_cluster(asked.status());
-    asked->stop_with(stop);
-    coordinator = &*asked;
+    asked->stop_with(stop_);
+    coordinator_ = &*asked;
     return (this->*what)();
   }
   int diff();
@@ -64,8 +64,8 @@ struct Versions {
   int done(const Json& entry, const std::string& verb);
   int wait_for_rollout(uint64_t version);
 
-  Cluster* coordinator = nullptr;
-  std::stop_token stop;
+  Cluster* coordinator_ = nullptr;
+  std::stop_token stop_;
 };
 
 uint64_t number(const Json& value, const char* key) {
@@ -84,7 +84,7 @@ std::string dumped(const Json& value) {
 
 Result<std::pair<uint64_t, std::string>> Versions::version(uint64_t wanted) {
   const Result<Json> entry =
-      coordinator->get(wanted == 0 ? path() : path("/versions/" + std::to_string(wanted)));
+      coordinator_->get(wanted == 0 ? path() : path("/versions/" + std::to_string(wanted)));
   if (entry.ok()) return std::pair(number(*entry, "version"), text(*entry, "content"));
   const bool none = wanted == 0 && error_kind(entry.status()) == ErrorKind::kUnknownPool;
   if (!none) return entry.status();
@@ -104,7 +104,7 @@ Result<std::string> Versions::content_of_file() const {
 // request and, in there, the line.
 Status Versions::validated(const std::string& content) {
   const Result<Json> answer =
-      coordinator->change("POST", path("/validate"), Json{{"content", content}});
+      coordinator_->change("POST", path("/validate"), Json{{"content", content}});
   if (answer.ok()) return Status::OK();
   std::string message = answer.status().message();
   constexpr std::string_view kName = "/content: configuration:";
@@ -138,7 +138,7 @@ int Versions::diff() {
   std::string query;
   if (from != 0) query += "?from=" + std::to_string(from);
   if (to != 0) query += (query.empty() ? "?to=" : "&to=") + std::to_string(to);
-  const Result<Json> answer = coordinator->get(path("/diff") + query);
+  const Result<Json> answer = coordinator_->get(path("/diff") + query);
   if (!answer.ok()) return fail_cluster(answer.status());
   if (format == "json") return print(dumped(*answer));
   const std::string changes = text(*answer, "diff");
@@ -179,9 +179,9 @@ int Versions::apply() {
   if (format != "json") {
     if (const int code = print(title + "\n" + changes); code != kOk) return code;
   }
-  if (const int code = confirm("Apply this?", yes, stop); code != kOk) return code;
-  const Result<Json> entry = coordinator->change("PUT", path(), Json{{"content", *content}},
-                                                 "\"" + std::to_string(based_on) + "\"");
+  if (const int code = confirm("Apply this?", yes, stop_); code != kOk) return code;
+  const Result<Json> entry = coordinator_->change("PUT", path(), Json{{"content", *content}},
+                                                  "\"" + std::to_string(based_on) + "\"");
   if (!entry.ok()) return conflict(entry.status(), based_on);
   return done(*entry, "was made");
 }
@@ -204,10 +204,10 @@ int Versions::rollback() {
                                     ", the content of version " + std::to_string(wanted));
     if (code != kOk) return code;
   }
-  if (const int code = confirm("Go back, on all nodes at once?", yes, stop); code != kOk) {
+  if (const int code = confirm("Go back, on all nodes at once?", yes, stop_); code != kOk) {
     return code;
   }
-  const Result<Json> entry = coordinator->change("POST", path("/rollback"), Json{{"to", wanted}});
+  const Result<Json> entry = coordinator_->change("POST", path("/rollback"), Json{{"to", wanted}});
   if (!entry.ok()) return fail_cluster(entry.status());
   return done(*entry, "has the content of version " + std::to_string(wanted));
 }
@@ -227,7 +227,7 @@ int Versions::wait_for_rollout(uint64_t made) {
   Mutex mutex;
   std::condition_variable_any never;
   for (std::string told;;) {
-    const Result<Json> rollout = coordinator->get("/v1/rollouts/" + url_encode(scope));
+    const Result<Json> rollout = coordinator_->get("/v1/rollouts/" + url_encode(scope));
     if (!rollout.ok()) return fail_cluster(rollout.status());
     const std::string stage = text(*rollout, "stage");
     const uint64_t now_at = number(*rollout, "version");
@@ -251,14 +251,14 @@ int Versions::wait_for_rollout(uint64_t made) {
                                      stage + "); it goes on, see 'cenote status'");
     }
     Lock lock(mutex);
-    never.wait_until(lock, stop, Deadline::in(kLook).sooner(deadline).at(), [] { return false; });
-    if (stop.stop_requested())
+    never.wait_until(lock, stop_, Deadline::in(kLook).sooner(deadline).at(), [] { return false; });
+    if (stop_.stop_requested())
       return fail(kInterrupted, "not waiting longer; the roll-out goes on");
   }
 }
 
 int Versions::history() {
-  const Result<Json> answer = coordinator->get(path("/history"));
+  const Result<Json> answer = coordinator_->get(path("/history"));
   if (!answer.ok()) return fail_cluster(answer.status());
   if (format == "json") return print(dumped(*answer));
   const auto versions = answer->find("versions");
