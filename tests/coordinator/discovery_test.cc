@@ -242,7 +242,7 @@ TEST_F(CoordinatorDiscovery, a_configuration_reaches_the_node_and_its_answer_com
   ASSERT_TRUE(node.wait([](Node& n) { return n.renewals_ > 0; })) << node.last_;
   ASSERT_EQ(call("PUT", "/v1/config/default", config(7), if_match(0)).status, 201);
   ASSERT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << node.last_;
-  EXPECT_EQ(node.content_, config(7)["content"]);
+  EXPECT_EQ(node.content_, config(7)["content"].get<std::string>());
   ASSERT_TRUE(node.wait([this](Node& n) {
     (void)n;
     return call("GET", "/v1/rollouts/default").body.value("stage", "") != "canary";
@@ -259,7 +259,7 @@ TEST_F(CoordinatorDiscovery, a_version_that_the_node_refuses_is_rolled_back_by_i
   ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;
   node.refuses_ = false;
   ASSERT_TRUE(node.wait([](Node& n) { return n.applied_ == 3; })) << node.last_;
-  EXPECT_EQ(node.content_, config(7)["content"]);
+  EXPECT_EQ(node.content_, config(7)["content"].get<std::string>());
 }
 
 TEST_F(CoordinatorDiscovery, the_metrics_of_a_node_arrive_in_the_summary) {
