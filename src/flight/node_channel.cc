@@ -164,6 +164,8 @@ NodeChannel::~NodeChannel() {
 
 NodeChannel::Timed NodeChannel::prepare(Call& call, const QueryOptions& options) const {
   Timed timed;
+  // gRPC puts a message's bytes wherever they fall, and not every reader of frames bears that.
+  timed.options.read_options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
   if (options.timeout) timed.deadline = Deadline::in(*options.timeout);
   if (!timed.deadline.is_never()) {
     const Duration left = timed.deadline.left();

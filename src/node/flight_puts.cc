@@ -4,7 +4,9 @@
 
 #include <arrow/buffer.h>
 #include <arrow/flight/client.h>
+#include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
+#include <arrow/util/align_util.h>
 #include <arrow/util/byte_size.h>
 
 #include "flight/errors.h"
@@ -41,6 +43,11 @@ class BoundedReader final : public arrow::RecordBatchReader {
                               " MiB, max_message): send smaller batches");
       }
       *batch = std::move(chunk.data);
+      if (*batch == nullptr) return Status::OK();
+      // gRPC puts a message's bytes wherever they fall.
+      ARROW_ASSIGN_OR_RAISE(
+          *batch, arrow::util::EnsureAlignment(std::move(*batch), arrow::util::kValueAlignment,
+                                               arrow::default_memory_pool()));
       return Status::OK();
     }
   }
