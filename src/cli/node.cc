@@ -7,11 +7,23 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
 #include "cli/exit_code.h"
 #include "cli/verbs.h"
 
 namespace cenote::cli {
 namespace {
+
+// The pools of the file as it is now; on an error those of before go on.
+void reload(node::Node& node, const std::string& file) {
+  Result<DeploymentConfig> config = load_config(file);
+  const Status status = config.ok() ? node.reload(std::move(*config)) : config.status();
+  if (status.ok()) {
+    log(LogLevel::kInfo, "node", "reloaded " + file);
+  } else {
+    log(LogLevel::kError, "node", "not reloaded: " + status.message());
+  }
+}
 
 int serve(const std::string& file) {
   // gRPC's own log repeats what its errors say; who wants it sets the variable.
@@ -24,7 +36,7 @@ int serve(const std::string& file) {
   if (!node.ok()) return fail(node.status());
   std::printf("%s\n", (*node)->location().c_str());
   std::fflush(stdout);
-  (*node)->run_until_signal();
+  (*node)->run_until_signal([&] { reload(**node, file); });
   return kOk;
 }
 
@@ -33,7 +45,8 @@ int serve(const std::string& file) {
 void add_node(CLI::App& app, Command* command) {
   CLI::App* node = app.add_subcommand(
       "node",
-      "Serve the pools over Arrow Flight SQL and print where; SIGTERM lets work end, then stops");
+      "Serve the pools over Arrow Flight SQL and print where; SIGTERM lets work end, then stops; "
+      "SIGHUP takes the file's pools as they are now");
   auto file = std::make_shared<std::string>("cenote.yaml");
   node->add_option("-c,--config", *file, "Configuration file; see its section server")
       ->type_name("FILE")

@@ -18,6 +18,7 @@ sigset_t awaited_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -34,9 +35,14 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
   ARROW_ASSIGN_OR_RAISE(auto manager, DistributedPoolManager::open(config));
   std::unique_ptr<Node> node(new Node(std::move(manager), options));
   ARROW_ASSIGN_OR_RAISE(node->flight_, FlightServer::start(*node->manager_, options));
+  if (!options.admin.listen.empty()) {
+    ARROW_ASSIGN_OR_RAISE(node->admin_,
+                          Admin::start(*node->manager_, *node->flight_, options.admin));
+  }
   if (config.mode == DeploymentMode::kCoordinated) {
+    const std::string admin = node->admin_ == nullptr ? "" : node->admin_->url();
     ARROW_ASSIGN_OR_RAISE(node->membership_,
-                          Membership::join(*node->manager_, *node->flight_, config, ""));
+                          Membership::join(*node->manager_, *node->flight_, config, admin));
   }
   log(LogLevel::kInfo, "node",
       "node '" + node->flight_->node_id() + "' serves at " + node->location());
@@ -48,10 +54,12 @@ void Node::block_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-void Node::run_until_signal() {
+void Node::run_until_signal(const std::function<void()>& on_hangup) {
   const sigset_t set = awaited_signals();
-  int signal = 0;
-  sigwait(&set, &signal);
+  for (int signal = SIGHUP; signal == SIGHUP;) {
+    sigwait(&set, &signal);
+    if (signal == SIGHUP) on_hangup();
+  }
   log(LogLevel::kInfo, "node", "draining; a second signal ends the node at once");
   // The second one finds the default action again.
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);

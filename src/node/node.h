@@ -1,11 +1,13 @@
 // A node: a process that serves its pools to others, from its configuration to its drained end.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "cenote/manager.h"
 
+#include "node/admin.h"
 #include "node/flight_server.h"
 #include "node/membership.h"
 
@@ -22,10 +24,11 @@ class Node {
   FlightServer& flight() { return *flight_; }
   const Membership* membership() const { return membership_.get(); }  // null in mode standalone
   std::string location() const { return flight_->location_uri(); }
+  const Admin* admin() const { return admin_.get(); }  // null where it is not configured
 
-  // Serves until SIGTERM or SIGINT arrives, then drains. A second signal ends it at once. To be
-  // called on the main thread, before which block_signals() was.
-  void run_until_signal();
+  // Serves until SIGTERM or SIGINT arrives, then drains. A second one ends it at once. SIGHUP calls
+  // `on_hangup`, on this thread. To be called on the main thread, before which block_signals() was.
+  void run_until_signal(const std::function<void()>& on_hangup);
   // Blocks the signals that run_until_signal() waits for, in this thread and those it makes.
   static void block_signals();
 
@@ -43,6 +46,7 @@ class Node {
   const ServerOptions options_;
   std::unique_ptr<DistributedPoolManager> manager_;
   std::unique_ptr<FlightServer> flight_;    // ends before the pools it serves
+  std::unique_ptr<Admin> admin_;            // null where it is not configured
   std::unique_ptr<Membership> membership_;  // last: leaves first; null in mode standalone
 };
 

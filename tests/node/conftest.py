@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -27,3 +28,11 @@ def guarded(folder: pathlib.Path) -> Iterator[Node]:
     """A node with users."""
     with running(folder, config_of(folder, users=USERS, secret="of the cluster")) as started:
         yield started
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,70 @@
+// Each answer is made of what the manager knows at that moment; none waits for a database.
+#include "node/admin.h"
+
+#include <utility>
+
+#include "base/json.h"
+
+namespace cenote::node {
+namespace {
+
+HttpResponse json(const Json& value) {
+  return {.content_type = "application/json",
+          .body = value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
+}
+
+Json pool_json(const PoolStatus& pool) {
+  Json out{{"pool_id", pool.id},
+           {"type", pool.type},
+           {"endpoint", pool.endpoint},
+           {"health", std::string(to_string(pool.health))},
+           {"read_only", pool.read_only},
+           {"authorised", pool.authorised},
+           {"overloaded", pool.overloaded},
+           {"connections",
+            {{"max", pool.max},
+             {"total", pool.total},
+             {"active", pool.active},
+             {"idle", pool.idle},
+             {"waiting", pool.waiting}}}};
+  if (pool.lag) out["lag_ms"] = pool.lag->count();
+  if (!pool.last_error.empty()) out["last_error"] = pool.last_error;
+  return out;
+}
+
+HttpResponse status(const DistributedPoolManager& manager, const FlightServer& flight) {
+  Json pools = Json::array();
+  for (const PoolStatus& pool : manager.get_status()) pools.push_back(pool_json(pool));
+  return json({{"node_id", flight.node_id()},
+               {"location", flight.location_uri()},
+               {"draining", flight.draining()},
+               {"pools", std::move(pools)}});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Admin>> Admin::start(DistributedPoolManager& manager, FlightServer& flight,
+                                            const AdminServerOptions& options) {
+  const auto alive = [](const HttpRequest&) { return HttpResponse{.body = "ok\n"}; };
+  const auto ready = [&flight](const HttpRequest&) {
+    if (flight.draining()) return HttpResponse{.status = 503, .body = "draining\n"};
+    return HttpResponse{.body = "ready\n"};
+  };
+  const auto metrics = [&manager](const HttpRequest&) {
+    return HttpResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                        .body = manager.prometheus()};
+  };
+  const auto about = [&manager, &flight](const HttpRequest&) { return status(manager, flight); };
+  HttpServerOptions server;
+  server.listen = options.listen;
+  server.allow_remote = options.allow_remote;
+  Result<std::unique_ptr<HttpServer>> started = HttpServer::start(
+      std::move(server),
+      {{"/healthz", alive}, {"/readyz", ready}, {"/metrics", metrics}, {"/api/v1/status", about}});
+  if (!started.ok()) {
+    return make_error(ErrorKind::kConfig, "server.admin.listen: " + started.status().message());
+  }
+  return std::unique_ptr<Admin>(new Admin(std::move(*started)));
+}
+
+}  // namespace cenote::node
