@@ -119,7 +119,11 @@ class SqliteStore final : public Store {
     ARROW_RETURN_NOT_OK(run("begin immediate"));
     ARROW_RETURN_NOT_OK(
         run("insert into counters select 0, 0 where not exists (select 1 from counters)"));
-    ARROW_ASSIGN_OR_RAISE(term_, count("update counters set starts = starts + 1 returning starts"));
+    // At least the time in seconds: a restored copy, or a state that was lost, must not come back
+    // with a term that others have seen pass.
+    ARROW_ASSIGN_OR_RAISE(
+        term_, count("update counters set starts = max(starts + 1, cast(strftime('%s', 'now') as "
+                     "integer)) returning starts"));
     return run("commit");
   }
 

@@ -1,5 +1,7 @@
 // What every store promises: all or nothing, compare and set, and what was told is there after a
 // restart.
+#include <filesystem>
+
 #include "coordinator/stores.h"
 
 namespace cenote::coordinator {
@@ -62,6 +64,14 @@ TEST_P(SqliteStore, a_second_coordinator_on_the_same_file_is_refused) {
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(error_kind(second.status()), ErrorKind::kConfig);
   EXPECT_NE(second.status().message().find("another coordinator"), std::string::npos);
+}
+
+TEST_P(SqliteStore, a_state_that_was_lost_or_restored_has_no_term_that_others_have_seen_pass) {
+  const uint64_t term = store_->term();
+  store_.reset();
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(place() + end);
+  open();
+  EXPECT_GE(store_->term(), term);
 }
 
 TEST_P(SqliteStore, its_file_is_for_this_user_alone) {
