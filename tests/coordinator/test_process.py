@@ -19,8 +19,9 @@ ROUNDS = int(os.environ.get("CENOTE_KILL_ROUNDS", "200"))
 def test_it_prints_where_it_serves_and_ends_cleanly_at_sigterm(tmp_path: pathlib.Path) -> None:
     with running(tmp_path) as coordinator:
         assert coordinator.call("GET", "/readyz")[0] == 200
+        term = coordinator.call("GET", "/v1/nodes")[1]["term"]
         watching = coordinator.connect()
-        watching.request("GET", "/v1/watch?from=1.0")
+        watching.request("GET", f"/v1/watch?from={term}.0")
         assert watching.getresponse().status == 200
         assert coordinator.terminate() == 0
         watching.close()
