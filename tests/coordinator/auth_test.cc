@@ -195,17 +195,17 @@ TEST_F(CoordinatorAuth, taking_a_token_away_ends_its_watches) {
   options.url = server_->url();
   options.token = secret;
   const auto client = *HttpClient::make(options);
+  const std::string watch = "/v1/watch?from=" + list["term"].dump() + ".0";
   bool revoked = false;
   const TimePoint begin = Clock::now();
-  const Result<HttpAnswer> ended =
-      client->stream({Deadline::in(seconds(60)), {}}, {"GET", "/v1/watch?from=1.0", {}, ""},
-                     seconds(30), [&](std::string_view) {
-                       if (!revoked) {
-                         EXPECT_EQ(call("DELETE", "/v1/tokens/c2").status, 200);
-                       }
-                       revoked = true;
-                       return true;
-                     });
+  const Result<HttpAnswer> ended = client->stream(
+      {Deadline::in(seconds(60)), {}}, {"GET", watch, {}, ""}, seconds(30), [&](std::string_view) {
+        if (!revoked) {
+          EXPECT_EQ(call("DELETE", "/v1/tokens/c2").status, 200);
+        }
+        revoked = true;
+        return true;
+      });
   ASSERT_TRUE(ended.ok()) << ended.status();
   EXPECT_TRUE(revoked);
   EXPECT_LT(Clock::now() - begin, seconds(30)) << "the stream ended by itself";
