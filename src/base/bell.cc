@@ -1,7 +1,6 @@
 // Linux's futex: std::atomic's wait() knows no deadline.
 #include "base/bell.h"
 
-#include <climits>
 #include <ctime>
 
 #include <linux/futex.h>

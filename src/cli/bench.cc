@@ -15,6 +15,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/pretty.h"
 #include "cli/target.h"
 #include "cli/verbs.h"
 #include "config/value.h"
@@ -97,7 +98,7 @@ std::string BenchCommand::report(const LocalPool& pool, const Tally& tally, doub
                                         {"p99_ms", ms(0.99)},
                                         {"max_ms", ms(1)},
                                         {"errors", errors}};
-    return report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return pretty(report);
   }
   std::array<char, 256> text{};
   std::snprintf(text.data(), text.size(),

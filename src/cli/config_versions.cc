@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/pretty.h"
 #include "cli/verbs.h"
 #include "config/value.h"
 #include "coordinator/line_diff.h"
@@ -78,10 +79,6 @@ std::string text(const Json& value, const char* key) {
   return found != value.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-std::string dumped(const Json& value) {
-  return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 Result<std::pair<uint64_t, std::string>> Versions::version(uint64_t wanted) {
   const Result<Json> entry =
       coordinator_->get(wanted == 0 ? path() : path("/versions/" + std::to_string(wanted)));
@@ -126,10 +123,10 @@ int Versions::diff() {
     const auto newest = version(from);
     if (!newest.ok()) return fail_cluster(newest.status());
     if (format == "json") {
-      return print(dumped({{"scope", scope},
-                           {"from", newest->first},
-                           {"to", file},
-                           {"diff", coordinator::line_diff(newest->second, *content)}}));
+      return print(pretty<Json>({{"scope", scope},
+                                 {"from", newest->first},
+                                 {"to", file},
+                                 {"diff", coordinator::line_diff(newest->second, *content)}}));
     }
     return print_diff(
         newest->second, *content,
@@ -140,7 +137,7 @@ int Versions::diff() {
   if (to != 0) query += (query.empty() ? "?to=" : "&to=") + std::to_string(to);
   const Result<Json> answer = coordinator_->get(path("/diff") + query);
   if (!answer.ok()) return fail_cluster(answer.status());
-  if (format == "json") return print(dumped(*answer));
+  if (format == "json") return print(pretty(*answer));
   const std::string changes = text(*answer, "diff");
   const std::string title = "scope " + scope + ": version " +
                             std::to_string(number(*answer, "from")) + " → " +
@@ -214,7 +211,7 @@ int Versions::rollback() {
 
 int Versions::done(const Json& entry, const std::string& verb) {
   const uint64_t made = number(entry, "version");
-  const int code = print(format == "json" ? dumped(entry)
+  const int code = print(format == "json" ? pretty(entry)
                                           : "version " + std::to_string(made) + " of scope '" +
                                                 scope + "' " + verb + "; the nodes take it over\n");
   return code == kOk && wait ? wait_for_rollout(made) : code;
@@ -260,7 +257,7 @@ int Versions::wait_for_rollout(uint64_t made) {
 int Versions::history() {
   const Result<Json> answer = coordinator_->get(path("/history"));
   if (!answer.ok()) return fail_cluster(answer.status());
-  if (format == "json") return print(dumped(*answer));
+  if (format == "json") return print(pretty(*answer));
   const auto versions = answer->find("versions");
   std::vector<std::vector<std::string>> rows;
   if (versions != answer->end() && versions->is_array()) {

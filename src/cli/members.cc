@@ -11,6 +11,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/pretty.h"
 #include "cli/verbs.h"
 #include "cluster/wire.h"
 #include "frame/print.h"
@@ -51,10 +52,6 @@ std::string health_of(const cluster::PoolReport& pool) {
   std::string health = pool.writable ? "up" : "up, read-only";
   if (pool.lag) health += ", " + std::to_string(pool.lag->count()) + " ms behind";
   return health;
-}
-
-std::string dumped(const OrderedJson& value) {
-  return value.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 // Just after its start a coordinator has not heard of everyone yet.
@@ -98,12 +95,12 @@ int Listing::members() const {
     nodes.push_back(std::move(one));
   }
   if (format == "json") {
-    return print(dumped({{"cluster", all->cluster},
-                         {"coordinator", asked->url()},
-                         {"term", all->term},
-                         {"revision", all->revision},
-                         {"provisional", all->provisional},
-                         {"nodes", std::move(nodes)}}));
+    return print(pretty<OrderedJson>({{"cluster", all->cluster},
+                                      {"coordinator", asked->url()},
+                                      {"term", all->term},
+                                      {"revision", all->revision},
+                                      {"provisional", all->provisional},
+                                      {"nodes", std::move(nodes)}}));
   }
   warn_provisional(*all);
   return print(
@@ -146,7 +143,7 @@ int Listing::pools() const {
     }
     pools.push_back({{"pool_id", id}, {"instances", std::move(list)}});
   }
-  if (format == "json") return print(dumped(pools));
+  if (format == "json") return print(pretty(pools));
   warn_provisional(*all);
   return print(print_texts(
       {"pool", "type", "node", "node is", "database is", "active", "idle", "waiting", "max"}, rows,

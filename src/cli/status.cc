@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/pretty.h"
 #include "cli/target.h"
 #include "cli/verbs.h"
 #include "config/value.h"
@@ -58,10 +59,6 @@ Report examine(const PoolConfig& config, const CallContext& context) {
   report.took = Clock::now() - begin;
   report.status = (*pool)->get_status();
   return report;
-}
-
-std::string dumped(const nlohmann::ordered_json& value) {
-  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 nlohmann::ordered_json as_json(const std::vector<Report>& reports) {
@@ -153,9 +150,10 @@ int StatusCommand::print_cluster(const CoordinatorAccess& access, const std::vec
   const Result<ClusterReport> report = report_cluster(*asked);
   if (!report.ok()) return fail_cluster(report.status());
   const std::string own = pools.empty() ? "" : "pools of this process:\n" + as_table(pools);
-  const int code =
-      print(format == "json" ? dumped({{"cluster", report->json}, {"pools", as_json(pools)}})
-                             : report->text + own);
+  const int code = print(
+      format == "json"
+          ? pretty<nlohmann::ordered_json>({{"cluster", report->json}, {"pools", as_json(pools)}})
+          : report->text + own);
   if (code != kOk || report->trouble.empty()) return code;
   return fail(kUnreachable, "no node that is up serves " + report->trouble +
                                 "; 'cenote pools' shows where each was");
@@ -183,7 +181,7 @@ int StatusCommand::run() {
   if (interrupt.happened()) return fail(ExitCode(interrupt.exit_code()), "cancelled");
   const int code = coordinated
                        ? print_cluster(access, reports, interrupt.token())
-                       : print(format == "json" ? dumped(as_json(reports)) : as_table(reports));
+                       : print(format == "json" ? pretty(as_json(reports)) : as_table(reports));
   return code == kReaderWentAway ? code : worst(reports, code);
 }
 

@@ -21,7 +21,7 @@ Result<HttpResponse> readyz(Api& api, const Call& /*call*/) {
 
 Result<HttpResponse> prometheus(Api& api, const Call& /*call*/) {
   HttpResponse response;
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.content_type = kPrometheusText;
   response.body = api.coordinator().prometheus();
   return api.finish(std::move(response));
 }

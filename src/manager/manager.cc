@@ -18,7 +18,7 @@ Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& option
   server.listen = options.prometheus_listen;
   server.allow_remote = options.prometheus_allow_remote;
   const auto metrics = [this](const HttpRequest&) {
-    return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", exposition()};
+    return HttpResponse{200, kPrometheusText, exposition()};
   };
   // Whether this process answers. A database that is down is no reason to restart it.
   const auto alive = [](const HttpRequest&) { return HttpResponse{.body = "ok\n"}; };

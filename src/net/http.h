@@ -35,6 +35,9 @@ struct HttpRequest {
 // has.
 std::optional<std::string> url_decode(std::string_view text);
 
+// The content type of Prometheus's text format.
+inline constexpr const char* kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
+
 struct HttpResponse;
 
 // An answer that is not there yet. `again` is asked when the server is woken, and a last time

@@ -51,8 +51,7 @@ Result<std::unique_ptr<Admin>> Admin::start(DistributedPoolManager& manager, Fli
     return HttpResponse{.body = "ready\n"};
   };
   const auto metrics = [&manager](const HttpRequest&) {
-    return HttpResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                        .body = manager.prometheus()};
+    return HttpResponse{.content_type = kPrometheusText, .body = manager.prometheus()};
   };
   const auto about = [&manager, &flight](const HttpRequest&) { return status(manager, flight); };
   HttpServerOptions server;

@@ -18,10 +18,6 @@ namespace {
 
 // A result from which on COPY's two round trips cost less than libpq's work per row.
 constexpr int64_t kCopyRows = 2000;
-// A result that is wanted whole comes as one PGresult if it had so few rows the last time: libpq's
-// mode of single rows copies each result's head (a tenth of what a point query costs the client).
-// Should it have many this time, they are in memory twice for once.
-constexpr int64_t kFewRows = 1000;
 
 constexpr const char* kParseSavepoint = "SAVEPOINT cenote_parse";
 constexpr const char* kParseRelease = "RELEASE SAVEPOINT cenote_parse";
@@ -290,7 +286,10 @@ Status Session::send(const Statement& statement, const Params& params, Rows rows
                               texts.data(), lengths.data(), formats.data(), 1)
           : PQsendQueryPrepared(conn, statement.prepared.c_str(), count, texts.data(),
                                 lengths.data(), formats.data(), 1);
-  const bool few = statement.last_rows >= 0 && statement.last_rows <= kFewRows;
+  // A result that is wanted whole comes as one PGresult if it was small the last time: libpq's mode
+  // of single rows copies each result's head (a tenth of what a point query costs the client).
+  // Should it have many rows this time, they are in memory twice for once.
+  const bool few = statement.last_rows >= 0 && statement.last_rows <= kSmallResult;
   if (queued != 0 && !(rows == Rows::kWhole && few)) PQsetSingleRowMode(conn);
   note(statement);
   return channel_.flush(queued);

@@ -14,8 +14,6 @@ namespace {
 constexpr std::chrono::seconds kPatience{1};
 // How long the rows of a statement that has written may take: cancelling would undo it.
 constexpr std::chrono::seconds kRunOut{30};
-// Up to so many rows a result's columns are kept for the statement's next execution.
-constexpr int64_t kSmallResult = 1000;
 
 }  // namespace
 

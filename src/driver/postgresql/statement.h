@@ -43,6 +43,10 @@ struct StatementKind {
 };
 StatementKind classify(std::string_view sql);
 
+// A result of up to so many rows is small: what was made for it is kept for the statement's next
+// execution, which is taken to be like it.
+inline constexpr int64_t kSmallResult = 1000;
+
 // A result column as the server describes it.
 struct ColumnHead {
   std::string name;
