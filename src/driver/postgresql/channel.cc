@@ -7,12 +7,23 @@
 #include <utility>
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "driver/postgresql/error.h"
 
 namespace cenote::postgresql {
+namespace {
+
+// A thread that sleeps wakes up late (seen: 5 µs at best, 50 on a virtual machine whose processor
+// slept too). So where answers usually come within kQuick, it looks out for them first, unless
+// another statement of this process waits too: slower servers and busy machines pay nothing.
+constexpr std::chrono::microseconds kQuick{80};
+constexpr std::chrono::microseconds kLookOut{120};
+
+}  // namespace
 
 Signal::Signal() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 Signal::~Signal() {
@@ -108,12 +119,37 @@ bool Channel::wait(short events) {
   return wait_for(PQsocket(conn_.get()), events, signal_.fd(), context_.deadline);
 }
 
+bool Channel::wait_for_answer() {
+  if (!std::exchange(fresh_, false)) return wait(POLLIN);
+  static std::atomic<int> waiting{0};
+  const TimePoint begin = Clock::now();
+  const bool alone = waiting.fetch_add(1, std::memory_order_relaxed) == 0;
+  bool came = alone && usual_ <= kQuick && look_out(begin + kLookOut);
+  came = came || wait(POLLIN);
+  waiting.fetch_sub(1, std::memory_order_relaxed);
+  usual_ += (Clock::now() - begin - usual_) / 8;
+  return came;
+}
+
+bool Channel::look_out(TimePoint until) const {
+  char byte = 0;
+  do {
+    const ssize_t size = ::recv(PQsocket(conn_.get()), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (size >= 0 || errno != EAGAIN) return true;
+    ::sched_yield();  // where processors are few, the server needs this one
+  } while (Clock::now() < until && !signal_.raised());
+  return false;
+}
+
 Status Channel::flush(int queued) {
   if (queued <= 0) return lost();
   while (true) {
     const int left = PQflush(conn_.get());
     if (left < 0) return lost();
-    if (left == 0) return Status::OK();
+    if (left == 0) {
+      fresh_ = true;
+      return Status::OK();
+    }
     if (!wait(POLLIN | POLLOUT)) return interrupt();
     if (PQconsumeInput(conn_.get()) == 0) return lost();
   }
@@ -121,7 +157,7 @@ Status Channel::flush(int queued) {
 
 Result<PgResult> Channel::next(PgResult* failed) {
   while (PQisBusy(conn_.get()) != 0) {
-    if (!wait(POLLIN)) return interrupt();
+    if (!wait_for_answer()) return interrupt();
     // What came with the end of a connection is read first: it may say why.
     if (PQconsumeInput(conn_.get()) == 0 && PQisBusy(conn_.get()) != 0) return lost();
   }

@@ -46,6 +46,7 @@ class Signal {
   void raise() noexcept;
   void clear() noexcept;
   int fd() const { return fd_; }
+  bool raised() const { return raised_; }
 
  private:
   int fd_;
@@ -107,6 +108,9 @@ class Channel {
 
  private:
   bool wait(short events);
+  // For the first bytes of an answer, which may come at once.
+  bool wait_for_answer();
+  bool look_out(TimePoint until) const;
   Status interrupt();
   Status lost();
   bool cancel_on_server();
@@ -123,6 +127,8 @@ class Channel {
   bool busy_ = false;
   bool in_transaction_ = false;
   bool lost_ = false;
+  bool fresh_ = false;  // sent, and nothing was waited for yet
+  Duration usual_{0};   // how long the server takes to begin an answer, as of late
   // Guards what cancel() and the end of a call both touch.
   Mutex mutex_;
   bool running_ CENOTE_GUARDED_BY(mutex_) = false;
