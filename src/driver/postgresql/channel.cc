@@ -19,9 +19,11 @@ namespace {
 
 // A thread that sleeps wakes up late (seen: 5 µs at best, 50 on a virtual machine whose processor
 // slept too). So where answers usually come within kQuick, it looks out for them first, unless
-// another statement of this process waits too: slower servers and busy machines pay nothing.
+// other statements of this process waited too just now: slower servers and busy machines pay
+// nothing.
 constexpr std::chrono::microseconds kQuick{80};
 constexpr std::chrono::microseconds kLookOut{120};
+constexpr std::chrono::milliseconds kCalm{10};
 
 }  // namespace
 
@@ -122,8 +124,10 @@ bool Channel::wait(short events) {
 bool Channel::wait_for_answer() {
   if (!std::exchange(fresh_, false)) return wait(POLLIN);
   static std::atomic<int> waiting{0};
+  static std::atomic<TimePoint> crowded{TimePoint::min()};  // when several waited last
   const TimePoint begin = Clock::now();
-  const bool alone = waiting.fetch_add(1, std::memory_order_relaxed) == 0;
+  if (waiting.fetch_add(1, std::memory_order_relaxed) > 0) crowded = begin;
+  const bool alone = crowded.load(std::memory_order_relaxed) < begin - kCalm;
   bool came = alone && usual_ <= kQuick && look_out(begin + kLookOut);
   came = came || wait(POLLIN);
   waiting.fetch_sub(1, std::memory_order_relaxed);
