@@ -20,7 +20,7 @@ long futex(std::atomic<uint32_t>* word, int operation, uint32_t value, const tim
 }  // namespace
 
 void Bell::ring(uint32_t bits) noexcept {
-  if ((bits_.fetch_or(bits, std::memory_order_release) & bits) == bits) return;
+  if ((bits_.fetch_or(bits, std::memory_order_release) & kAsleep) == 0) return;
   futex(&bits_, FUTEX_WAKE, 1, nullptr);
 }
 
@@ -31,10 +31,13 @@ uint32_t Bell::wait(TimePoint until) noexcept {
   const int64_t ns = until.time_since_epoch().count();
   if (!forever && ns > 0) at = {ns / 1'000'000'000, ns % 1'000'000'000};
   while (true) {
-    const uint32_t bits = bits_.load(std::memory_order_acquire);
-    if (bits != 0) return bits;
-    if (!forever && Clock::now() >= until) return 0;
-    futex(&bits_, FUTEX_WAIT_BITSET, 0, forever ? nullptr : &at);
+    uint32_t bits = bits_.load(std::memory_order_acquire);
+    if (bits == 0 && (forever || Clock::now() < until) &&
+        bits_.compare_exchange_strong(bits, kAsleep, std::memory_order_acquire)) {
+      futex(&bits_, FUTEX_WAIT_BITSET, kAsleep, forever ? nullptr : &at);
+      bits = bits_.fetch_and(~kAsleep, std::memory_order_acquire) & ~kAsleep;
+    }
+    if (bits != 0 || (!forever && Clock::now() >= until)) return bits;
   }
 }
 

@@ -1,5 +1,5 @@
-// What a thread sleeps at until others tell it something: bits, one word, no lock. Cheaper than a
-// condition variable where a pool hands over some 100,000 times a second.
+// What a thread sleeps at until others tell it something: 31 bits, one word, no lock. Cheaper than
+// a condition variable where a pool hands over some 100,000 times a second.
 #pragma once
 
 #include <atomic>
@@ -17,9 +17,12 @@ class Bell {
   void ring(uint32_t bits) noexcept;
   // The bits rung so far; 0 if none were by `until`.
   uint32_t wait(TimePoint until) noexcept;
+  uint32_t rung() const noexcept { return bits_.load(std::memory_order_acquire) & ~kAsleep; }
   void clear(uint32_t bits) noexcept { bits_.fetch_and(~bits, std::memory_order_acquire); }
 
  private:
+  // Set by a waiter that is about to sleep: to wake nobody would cost a call of the system too.
+  static constexpr uint32_t kAsleep = 1u << 31;
   std::atomic<uint32_t> bits_{0};
 };
 

@@ -2,12 +2,14 @@
 // executor.
 #include "pool/executor.h"
 
-#include <condition_variable>
+#include <atomic>
 #include <deque>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/bell.h"
+#include "base/look_out.h"
 #include "base/mutex.h"
 
 namespace cenote {
@@ -16,14 +18,15 @@ struct Executor::Core {
   explicit Core(int limit) : max_threads(limit) {}
 
   const int max_threads;
-  Mutex mutex;  // guards all below
-  std::condition_variable_any wake;
+  std::atomic<bool> looked_out{false};  // a thread looks out for work
+  Mutex mutex;                          // guards all below
   std::deque<std::function<void()>> queue CENOTE_GUARDED_BY(mutex);
   std::vector<std::thread> threads CENOTE_GUARDED_BY(mutex);
-  int idle CENOTE_GUARDED_BY(mutex) = 0;
+  std::vector<Bell*> idle CENOTE_GUARDED_BY(mutex);  // the last has the warmest caches
   bool stopping CENOTE_GUARDED_BY(mutex) = false;
 
   void run() noexcept {
+    LookOut look_out;
     Lock lock(mutex);
     for (;;) {
       if (!queue.empty()) {
@@ -36,11 +39,22 @@ struct Executor::Core {
       } else if (stopping) {
         return;
       } else {
-        ++idle;
-        wake.wait(lock);
-        --idle;
+        Bell bell;
+        idle.push_back(&bell);
+        lock.unlock();
+        wait(bell, look_out);
+        lock.lock();
       }
     }
+  }
+
+  // One that awaits each answer before it asks again sends more work soon.
+  void wait(Bell& bell, LookOut& look_out) {
+    if (!looked_out.exchange(true, std::memory_order_relaxed)) {
+      look_out.until([&bell] { return bell.rung() != 0; });
+      looked_out.store(false, std::memory_order_relaxed);
+    }
+    bell.wait(TimePoint::max());
   }
 };
 
@@ -52,8 +66,8 @@ Executor::~Executor() {
     const Lock lock(core_->mutex);
     core_->stopping = true;
     threads.swap(core_->threads);
+    for (Bell* bell : std::exchange(core_->idle, {})) bell->ring(1);
   }
-  core_->wake.notify_all();
   for (std::thread& thread : threads) {
     if (thread.get_id() == std::this_thread::get_id()) {
       thread.detach();
@@ -66,13 +80,14 @@ Executor::~Executor() {
 void Executor::post(std::function<void()> work) {
   Lock lock(core_->mutex);
   core_->queue.push_back(std::move(work));
-  const bool short_of_threads = static_cast<int>(core_->queue.size()) > core_->idle;
-  if (short_of_threads && static_cast<int>(core_->threads.size()) < core_->max_threads &&
-      !core_->stopping) {
+  if (!core_->idle.empty()) {
+    Bell* bell = core_->idle.back();
+    core_->idle.pop_back();
+    lock.unlock();
+    bell->ring(1);  // its thread waits for that
+  } else if (static_cast<int>(core_->threads.size()) < core_->max_threads && !core_->stopping) {
     core_->threads.emplace_back([core = core_] { core->run(); });
   }
-  lock.unlock();
-  core_->wake.notify_one();
 }
 
 }  // namespace cenote

@@ -1,15 +1,12 @@
 // Every wait of a session happens here.
 #include "driver/postgresql/channel.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "driver/postgresql/error.h"
@@ -17,13 +14,29 @@
 namespace cenote::postgresql {
 namespace {
 
-// A thread that sleeps wakes up late (seen: 5 µs at best, 50 on a virtual machine whose processor
-// slept too). So where answers usually come within kQuick, it looks out for them first, unless
-// other statements of this process waited too just now: slower servers and busy machines pay
-// nothing.
-constexpr std::chrono::microseconds kQuick{80};
-constexpr std::chrono::microseconds kLookOut{120};
+// Who looks out for an answer while others wait takes the processor from those who bring theirs.
 constexpr std::chrono::milliseconds kCalm{10};
+
+// How many statements of this process wait for their server.
+class Waiting {
+ public:
+  explicit Waiting(TimePoint now) : calm_(crowded_.load(std::memory_order_relaxed) < now - kCalm) {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) return;
+    // Written seldom, as all threads read it: ahead, so that it holds for 2 × kCalm.
+    if (calm_) crowded_.store(now + kCalm, std::memory_order_relaxed);
+    calm_ = false;
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+
+  bool calm() const { return calm_; }
+
+ private:
+  static inline std::atomic<int> waiting_{0};
+  static inline std::atomic<TimePoint> crowded_{TimePoint::min()};
+  bool calm_;
+};
 
 }  // namespace
 
@@ -123,26 +136,12 @@ bool Channel::wait(short events) {
 
 bool Channel::wait_for_answer() {
   if (!std::exchange(fresh_, false)) return wait(POLLIN);
-  static std::atomic<int> waiting{0};
-  static std::atomic<TimePoint> crowded{TimePoint::min()};  // when several waited last
-  const TimePoint begin = Clock::now();
-  if (waiting.fetch_add(1, std::memory_order_relaxed) > 0) crowded = begin;
-  const bool alone = crowded.load(std::memory_order_relaxed) < begin - kCalm;
-  bool came = alone && usual_ <= kQuick && look_out(begin + kLookOut);
-  came = came || wait(POLLIN);
-  waiting.fetch_sub(1, std::memory_order_relaxed);
-  usual_ += (Clock::now() - begin - usual_) / 8;
-  return came;
-}
-
-bool Channel::look_out(TimePoint until) const {
-  char byte = 0;
-  do {
-    const ssize_t size = ::recv(PQsocket(conn_.get()), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (size >= 0 || errno != EAGAIN) return true;
-    ::sched_yield();  // where processors are few, the server needs this one
-  } while (Clock::now() < until && !signal_.raised());
-  return false;
+  const TimePoint now = Clock::now();
+  const Waiting waiting(now);
+  const auto came = [this] {
+    return PQconsumeInput(conn_.get()) == 0 || PQisBusy(conn_.get()) == 0 || signal_.raised();
+  };
+  return (waiting.calm() && look_out_.until(came, now) && !signal_.raised()) || wait(POLLIN);
 }
 
 Status Channel::flush(int queued) {
@@ -162,6 +161,7 @@ Status Channel::flush(int queued) {
 Result<PgResult> Channel::next(PgResult* failed) {
   while (PQisBusy(conn_.get()) != 0) {
     if (!wait_for_answer()) return interrupt();
+    if (PQisBusy(conn_.get()) == 0) break;
     // What came with the end of a connection is read first: it may say why.
     if (PQconsumeInput(conn_.get()) == 0 && PQisBusy(conn_.get()) != 0) return lost();
   }

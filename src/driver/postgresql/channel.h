@@ -15,6 +15,7 @@
 
 #include "cenote/driver.h"
 
+#include "base/look_out.h"
 #include "base/mutex.h"
 #include "driver/postgresql/canceller.h"
 
@@ -110,7 +111,6 @@ class Channel {
   bool wait(short events);
   // For the first bytes of an answer, which may come at once.
   bool wait_for_answer();
-  bool look_out(TimePoint until) const;
   Status interrupt();
   Status lost();
   bool cancel_on_server();
@@ -128,7 +128,7 @@ class Channel {
   bool in_transaction_ = false;
   bool lost_ = false;
   bool fresh_ = false;  // sent, and nothing was waited for yet
-  Duration usual_{0};   // how long the server takes to begin an answer, as of late
+  LookOut look_out_;
   // Guards what cancel() and the end of a call both touch.
   Mutex mutex_;
   bool running_ CENOTE_GUARDED_BY(mutex_) = false;

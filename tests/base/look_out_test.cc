@@ -1,0 +1,30 @@
+// Looking out finds what comes soon, and rests after it was in vain.
+#include <chrono>
+
+#include <gtest/gtest.h>
+
+#include "base/look_out.h"
+
+namespace cenote {
+namespace {
+
+TEST(LookOut, what_comes_soon_is_found) {
+  LookOut look_out;
+  int asked = 0;
+  EXPECT_TRUE(look_out.until([&asked] { return ++asked == 3; }));
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(LookOut, in_vain_it_rests_and_then_looks_again) {
+  LookOut look_out;
+  EXPECT_FALSE(look_out.until([] { return false; }));
+  int asked = 0;
+  const auto count = [&asked] { return ++asked > 0; };
+  EXPECT_FALSE(look_out.until(count, TimePoint::min()));
+  EXPECT_EQ(asked, 0);
+  EXPECT_TRUE(look_out.until(count, Clock::now() + LookOut::kLongestRest));
+  EXPECT_EQ(asked, 1);
+}
+
+}  // namespace
+}  // namespace cenote
