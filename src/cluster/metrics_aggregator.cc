@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxSamples = 20'000;
 constexpr size_t kMostLeft = 1'000;
+constexpr size_t kMostNames = 2'000;
 
 constexpr std::array<std::pair<MetricKind, std::string_view>, 3> kKinds = {{
     {MetricKind::kCounter, "counter"},
@@ -126,20 +127,22 @@ void MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample&
 }
 
 Status MetricsAggregator::take(std::string_view process, MetricsReport report) {
-  std::map<std::string, const MetricSample*> known;
-  for (const auto& [key, sample] : ended_) known.emplace(sample.name, &sample);
-  for (const auto& [id, each] : processes_) {
-    if (id == process) continue;
-    for (const MetricSample& sample : each.report.samples) known.emplace(sample.name, &sample);
-  }
   for (const MetricSample& sample : report.samples) {
-    const auto other = known.find(sample.name);
-    if (other == known.end()) continue;
-    if (other->second->kind != sample.kind || other->second->bounds != sample.bounds) {
+    const auto shape = shapes_.find(sample.name);
+    if (shape == shapes_.end()) continue;
+    if (shape->second.kind != sample.kind || shape->second.bounds != sample.bounds) {
       return make_error(ErrorKind::kData, "the metric " + sample.name + " of '" +
                                               std::string(process) +
                                               "' has another kind or other bounds than elsewhere");
     }
+  }
+  for (const MetricSample& sample : report.samples) {
+    if (shapes_.size() >= kMostNames && !shapes_.contains(sample.name)) {
+      return make_error(ErrorKind::kData, "there are " + std::to_string(kMostNames) +
+                                              " metrics already; " + sample.name +
+                                              " is one too many");
+    }
+    shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds});
   }
   const auto found = processes_.find(process);
   if (found != processes_.end() && found->second.report.incarnation != report.incarnation) {

@@ -55,6 +55,10 @@ class MetricsAggregator {
   using Key = std::pair<std::string, std::string>;  // name, labels
   static void add(std::map<Key, MetricSample>* to, const MetricSample& sample);
 
+  struct Shape {
+    MetricKind kind = MetricKind::kCounter;
+    std::vector<double> bounds;
+  };
   struct Process {
     MetricsReport report;
     bool left = false;
@@ -65,6 +69,7 @@ class MetricsAggregator {
   void each(std::string_view name, const Take& take) const;
 
   std::map<std::string, Process, std::less<>> processes_;
+  std::map<std::string, Shape, std::less<>> shapes_;  // of every name that was ever reported
   std::map<Key, MetricSample> ended_;  // counters and histograms of ended incarnations
 };
 

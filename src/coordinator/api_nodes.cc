@@ -44,6 +44,12 @@ Result<HttpResponse> metrics(Api& api, const Call& call) {
   return api.reply(Json::object());
 }
 
+Result<HttpResponse> client_metrics(Api& api, const Call& call) {
+  ARROW_ASSIGN_OR_RAISE(cluster::MetricsReport report, cluster::metrics_report_from(call.body));
+  ARROW_RETURN_NOT_OK(api.coordinator().report_client_metrics(call.param("id"), std::move(report)));
+  return api.reply(Json::object());
+}
+
 Result<HttpResponse> drain(Api& api, const Call& call) {
   ARROW_ASSIGN_OR_RAISE(Json answer,
                         api.coordinator().drain(call.param("id"), true, call.change()));
@@ -163,6 +169,8 @@ constexpr ApiRow kRows[] = {
     {"GET", "/v1/nodes", kViewOfAll, list, ApiRow::kNone, 0, false, "revision|wait"},
     {"PUT", "/v1/nodes/{id}/heartbeat", kNodes, heartbeat, ApiRow::kRequired, kHeartbeat},
     {"PUT", "/v1/nodes/{id}/metrics", kNodes, metrics, ApiRow::kRequired, kMetrics, true},
+    {"PUT", "/v1/clients/{id}/metrics", kNodes | kClients | kOperators, client_metrics,
+     ApiRow::kRequired, kMetrics},
     {"POST", "/v1/nodes/{id}/drain", kOperators, drain, ApiRow::kNone, 0, true},
     {"POST", "/v1/nodes/{id}/undrain", kOperators, undrain, ApiRow::kNone, 0, true},
     {"DELETE", "/v1/nodes/{id}", kNodes | kOperators, remove, ApiRow::kNone, 0, true,

@@ -12,6 +12,14 @@ namespace cenote::coordinator {
 namespace {
 
 constexpr size_t kRanked = 3;
+constexpr size_t kMostClients = 10'000;
+constexpr Duration kClientSilence = std::chrono::minutes(3);
+// What this process counts itself. A node's name has no blank.
+constexpr const char* kOwn = "the coordinator";
+
+std::string client_name(std::string_view id) {
+  return "client " + std::string(id);
+}
 
 std::string node_key(std::string_view id) {
   return "nodes/" + std::string(id);
@@ -131,6 +139,7 @@ Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat) {
         wanted = scope.rollout->wanted(beat.node_id);
       }
     }
+    own_metrics_.heard(now, beat.node_id, beat.config_version, wanted, beat.config_rejected);
     answer = {{"term", json_number(registry_->term())},
               {"revision", json_number(registry_->revision())},
               {"config_version", json_number(wanted)},
@@ -163,6 +172,19 @@ Status PoolCoordinator::report_metrics(std::string_view node_id, cluster::Metric
   }
   const Status taken = metrics_.take(node_id, std::move(report));
   return taken.ok() ? taken : refuse(Refusal::kInvalid, taken.message());
+}
+
+Status PoolCoordinator::report_client_metrics(std::string_view client_id,
+                                              cluster::MetricsReport report) {
+  const Lock state(state_);
+  if (!clients_.contains(client_id) && clients_.size() >= kMostClients) {
+    return refuse(Refusal::kBusy, std::to_string(kMostClients) +
+                                      " clients report already; this one is not counted");
+  }
+  const Status taken = metrics_.take(client_name(client_id), std::move(report));
+  if (!taken.ok()) return refuse(Refusal::kInvalid, taken.message());
+  clients_.insert_or_assign(std::string(client_id), Clock::now());
+  return Status::OK();
 }
 
 Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Change& change) {
@@ -302,6 +324,25 @@ void PoolCoordinator::advance_rollouts(TimePoint now) {
   }
 }
 
+void PoolCoordinator::note_preservation(TimePoint now) {
+  Duration longest{};
+  if (registry_->preserving()) {
+    for (const cluster::Node& node : registry_->snapshot(now).nodes) {
+      if (node.state != cluster::NodeState::kFrozen) continue;
+      longest = std::max(longest, registry_->silence(now, node.about.node_id).value_or(longest));
+    }
+  }
+  own_metrics_.preserving(now, registry_->preserving(), longest);
+}
+
+void PoolCoordinator::forget_silent_clients(TimePoint now) {
+  std::erase_if(clients_, [&](const auto& client) {
+    if (now - client.second < kClientSilence) return false;
+    metrics_.forget(client_name(client.first));
+    return true;
+  });
+}
+
 void PoolCoordinator::tick() {
   std::vector<std::string> gone;
   std::vector<std::pair<std::string, std::string>> failed;  // scope, reason
@@ -310,8 +351,14 @@ void PoolCoordinator::tick() {
     const Lock state(state_);
     const TimePoint now = Clock::now();
     gone = registry_->tick(now);
-    for (const std::string& id : gone) metrics_.forget(id);
+    for (const std::string& id : gone) {
+      metrics_.forget(id);
+      own_metrics_.forget(id);
+    }
     advance_rollouts(now);
+    note_preservation(now);
+    forget_silent_clients(now);
+    (void)metrics_.take(kOwn, {1, own_metrics_.samples()});
     for (auto& [name, scope] : scopes_) {
       if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
       if (scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack) {

@@ -18,6 +18,7 @@
 #include "cluster/rollout.h"
 #include "cluster/service_registry.h"
 #include "coordinator/audit.h"
+#include "coordinator/cluster_metrics.h"
 #include "coordinator/refusal.h"
 #include "coordinator/store.h"
 #include "coordinator/tokens.h"
@@ -70,6 +71,8 @@ class PoolCoordinator {
   // Graceful: the node says so itself. kNotFound if another incarnation holds the id.
   Status leave(std::string_view node_id, uint64_t incarnation);
   Status report_metrics(std::string_view node_id, cluster::MetricsReport report);
+  // The same of a process that is no node, under a name of its own.
+  Status report_client_metrics(std::string_view client_id, cluster::MetricsReport report);
   Result<Json> drain(std::string_view node_id, bool on, const Change& change);
   Result<Json> remove(std::string_view node_id, const Change& change);
   // Somebody's connection to the node was refused.
@@ -159,6 +162,8 @@ class PoolCoordinator {
   uint64_t head_of(std::string_view scope) const;
   Status keep(const cluster::NodeRecord& record);
   void advance_rollouts(TimePoint now) CENOTE_REQUIRES(state_);
+  void note_preservation(TimePoint now) CENOTE_REQUIRES(state_);
+  void forget_silent_clients(TimePoint now) CENOTE_REQUIRES(state_);
   // Brings the old content back where a roll-out failed; forgets those that are done.
   void end_rollouts(const std::vector<std::pair<std::string, std::string>>& failed,
                     const std::vector<std::string>& done);
@@ -177,6 +182,9 @@ class PoolCoordinator {
   std::unique_ptr<cluster::ServiceRegistry> registry_ CENOTE_GUARDED_BY(state_);
   std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(state_);
   cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(state_);
+  ClusterMetrics own_metrics_ CENOTE_GUARDED_BY(state_);
+  // When clients reported last.
+  std::map<std::string, TimePoint, std::less<>> clients_ CENOTE_GUARDED_BY(state_);
   std::unique_ptr<route::Balancer> load_balancer_ CENOTE_GUARDED_BY(state_);
   std::map<std::pair<std::string, std::string>, Candidates> candidates_
       CENOTE_GUARDED_BY(state_);  // by pool and zone

@@ -280,21 +280,52 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
   uint64_t seq_ = 0;  // of the serving thread
 };
 
-}  // namespace
+// Reports under a name of its own making: a client has no other.
+class CoordinatorMetrics final : public MetricsSink {
+ public:
+  explicit CoordinatorMetrics(CoordinatorOptions options)
+      : options_(std::move(options)), link_(options_) {
+    std::random_device random;
+    for (int i = 0; i < 2; ++i) process_ += "-" + std::to_string(random());
+  }
 
-Result<std::unique_ptr<ServiceDiscovery>> coordinator_discovery(CoordinatorOptions options) {
-  if (options.endpoints.empty()) {
+  Status put(const std::stop_token& stop, const cluster::MetricsReport& report) override {
+    const HttpCall call{"PUT", "/v1/clients/" + process_ + "/metrics", {}, to_json(report).dump()};
+    ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, link_.call(stop, call));
+    return answer.status == 200 ? Status::OK() : unexpected(answer, "reporting metrics");
+  }
+
+ private:
+  const CoordinatorOptions options_;
+  Link link_;
+  std::string process_ = "client";
+};
+
+Status check(CoordinatorOptions* options) {
+  if (options->endpoints.empty()) {
     return make_error(ErrorKind::kConfig,
                       "coordinator.endpoint is missing; write for example http://coordinator:8080");
   }
-  for (std::string& endpoint : options.endpoints) {
+  for (std::string& endpoint : options->endpoints) {
     while (endpoint.ends_with('/')) endpoint.pop_back();
     HttpClientOptions checked;
     checked.url = endpoint;
-    checked.tls = options.tls;
+    checked.tls = options->tls;
     ARROW_RETURN_NOT_OK(HttpClient::make(std::move(checked)).status());
   }
+  return Status::OK();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServiceDiscovery>> coordinator_discovery(CoordinatorOptions options) {
+  ARROW_RETURN_NOT_OK(check(&options));
   return std::make_unique<CoordinatorDiscovery>(std::move(options));
+}
+
+Result<std::unique_ptr<MetricsSink>> coordinator_metrics(CoordinatorOptions options) {
+  ARROW_RETURN_NOT_OK(check(&options));
+  return std::make_unique<CoordinatorMetrics>(std::move(options));
 }
 
 }  // namespace cenote::discovery

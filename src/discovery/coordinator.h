@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "discovery/metrics_sink.h"
 #include "discovery/service_discovery.h"
 #include "net/http_client.h"
 
@@ -21,5 +22,7 @@ struct CoordinatorOptions {
 };
 
 Result<std::unique_ptr<ServiceDiscovery>> coordinator_discovery(CoordinatorOptions options);
+// For a process that is no node: nodes report with their heartbeats.
+Result<std::unique_ptr<MetricsSink>> coordinator_metrics(CoordinatorOptions options);
 
 }  // namespace cenote::discovery

@@ -32,6 +32,9 @@ View::Next ClusterView::publish(View::Next next, TimePoint now) {
   std::shared_ptr<const Nodes> nodes;
   {
     const Lock lock(mutex_);
+    if (!last_failure_.ok() && listed_ && options_.metrics != nullptr) {
+      options_.metrics->reconnected(now - failing_since_);
+    }
     last_failure_ = Status::OK();
     if (view_.version() != published_) nodes = std::make_shared<const Nodes>(view_.nodes());
   }
@@ -100,6 +103,9 @@ void ClusterView::failed(const Status& why) {
     const Lock lock(mutex_);
     first = last_failure_.ok();
     last_failure_ = why;
+    if (first) failing_since_ = Clock::now();
+    const std::optional<Duration> age = view_.age(Clock::now());
+    if (first && age && options_.metrics != nullptr) options_.metrics->cut_off(*age);
   }
   if (!first) return;
   log(LogLevel::kWarning, "manager",

@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "cluster/view.h"
 #include "discovery/service_discovery.h"
+#include "manager/route_metrics.h"
 #include "route/targets.h"
 
 namespace cenote {
@@ -30,6 +31,7 @@ class ClusterView final : private discovery::Watcher {
     std::string zone;
     // Told of every new state of the nodes, on the watching thread, before targets() shows it.
     std::function<void(const Nodes&)> on_nodes{};
+    RouteMetrics* metrics = nullptr;  // not null: outlives the view
   };
 
   ClusterView(std::unique_ptr<discovery::ServiceDiscovery> discovery, Options options);
@@ -70,6 +72,7 @@ class ClusterView final : private discovery::Watcher {
   std::map<std::string, std::shared_ptr<const route::Targets>, std::less<>> targets_
       CENOTE_GUARDED_BY(mutex_);
   Status last_failure_ CENOTE_GUARDED_BY(mutex_);  // OK again with the next answer
+  TimePoint failing_since_ CENOTE_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: ends before what it uses
 };

@@ -7,11 +7,13 @@
 
 namespace cenote {
 
-inline discovery::CoordinatorOptions coordinator_options(const CoordinatorAccess& access) {
+inline discovery::CoordinatorOptions coordinator_options(const CoordinatorAccess& access,
+                                                         const MetricsOptions& metrics) {
   discovery::CoordinatorOptions options;
   options.endpoints = access.endpoints;
   options.token = access.token;
   options.tls = {access.tls.ca, access.tls.certificate, access.tls.key};
+  options.metrics_interval = metrics.export_interval;
   return options;
 }
 

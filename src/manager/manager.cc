@@ -34,7 +34,8 @@ Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& option
 namespace {
 
 Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
-  discovery::CoordinatorOptions coordinator = coordinator_options(config.coordinator);
+  discovery::CoordinatorOptions coordinator =
+      coordinator_options(config.coordinator, config.metrics);
   Router::Options options{config.remote, config.load_balancer, "", config.node.zone};
   for (const std::string& endpoint : coordinator.endpoints) {
     options.source += (options.source.empty() ? "" : ", ") + endpoint;
@@ -70,6 +71,13 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   }
   if (config.mode == DeploymentMode::kCoordinated) {
     ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
+    ARROW_ASSIGN_OR_RAISE(auto aggregator, discovery::coordinator_metrics(coordinator_options(
+                                               config.coordinator, config.metrics)));
+    manager->parts_->distributed_metrics_ = std::make_unique<DistributedMetrics>(
+        [router = manager->parts_->router_.get()] {
+          return cluster::MetricsReport{1, router->samples()};
+        },
+        std::move(aggregator), config.metrics.export_interval);
   }
   ARROW_RETURN_NOT_OK(manager->parts_->serve_metrics(config.metrics));
   return manager;

@@ -10,6 +10,7 @@
 #include "cenote/manager.h"
 
 #include "base/mutex.h"
+#include "manager/distributed_metrics.h"
 #include "manager/exposition.h"
 #include "manager/router.h"
 #include "net/http_server.h"
@@ -28,7 +29,8 @@ struct DistributedPoolManager::Parts {
   // Drains of pools that were replaced; joined at the end.
   std::vector<std::future<void>> retiring_ CENOTE_GUARDED_BY(mutex_);
 
-  std::unique_ptr<Router> router_;  // null in mode standalone
+  std::unique_ptr<Router> router_;                           // null in mode standalone
+  std::unique_ptr<DistributedMetrics> distributed_metrics_;  // of the router
 
   // Last, so that it stops before what it reads dies. Null: off.
   std::unique_ptr<HttpServer> prometheus_;

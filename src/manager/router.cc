@@ -89,7 +89,8 @@ Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceD
   std::unique_ptr<Router> router(new Router(options, std::move(links)));
   ClusterView::Options view{
       options.source, options.zone,
-      [links = router->links_.get()](const ClusterView::Nodes& nodes) { links->update(nodes); }};
+      [links = router->links_.get()](const ClusterView::Nodes& nodes) { links->update(nodes); },
+      &router->metrics_};
   router->view_ = std::make_unique<ClusterView>(std::move(discovery), std::move(view));
   return router;
 }
@@ -189,7 +190,6 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
 
 Status Router::run(const RoutedCall& call, const QueryOptions& options, const Attempt& attempt,
                    Origin* origin, Tries tries) {
-  calls_.fetch_add(1, std::memory_order_relaxed);
   budget_.count_call();
   const Deadline deadline = options.timeout ? Deadline::in(*options.timeout) : Deadline();
   const TimePoint begin = Clock::now();
@@ -203,7 +203,7 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
     Result<Chosen> chosen = choose(call, tried);
     if (!chosen.ok()) {
       if (!tries.empty()) break;
-      failures_.fetch_add(1, std::memory_order_relaxed);
+      metrics_.ended(Clock::now() - begin, false);
       return chosen.status();
     }
     QueryOptions left = options;
@@ -211,6 +211,9 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
     const TimePoint now = Clock::now();
     Outcome outcome = call_node(call, *chosen, left, attempt);
     if (outcome.status.ok()) {
+      const Duration took = Clock::now() - begin;
+      metrics_.ended(took, true);
+      if (!tries.empty()) metrics_.failed_over(took);
       if (origin != nullptr) {
         *origin = {chosen->target->node_id, chosen->target->location,
                    static_cast<int>(tries.size()) + 1};
@@ -225,10 +228,11 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
                      std::move(outcome.status)});
     tried.push_back(std::move(*chosen));
     if (!go_on || !budget_.take()) break;
-    retries_.fetch_add(1, std::memory_order_relaxed);
+    metrics_.retried();
   }
-  failures_.fetch_add(1, std::memory_order_relaxed);
-  return failed(call, Clock::now() - begin, tries);
+  const Duration took = Clock::now() - begin;
+  metrics_.ended(took, false);
+  return failed(call, took, tries);
 }
 
 Status Router::failed(const RoutedCall& call, Duration took, const Tries& tries) {
@@ -253,7 +257,7 @@ Status Router::failed(const RoutedCall& call, Duration took, const Tries& tries)
   if (detail.kind == ErrorKind::kConnection && detail.sent == Sent::kNo) {
     message += "; the statement was not sent, so it may be tried again";
   } else if (unreached && !call.repeatable && detail.sent != Sent::kNo) {
-    unknown_.fetch_add(1, std::memory_order_relaxed);
+    metrics_.outcome_unknown();
     message += "; the outcome is unknown: look whether it took effect before you send it again";
   }
   if (unreached) message += "; " + view_->explain(call.pool_id);
@@ -270,27 +274,20 @@ std::shared_ptr<Gate> Router::own_gate(std::string_view pool_id) {
 }
 
 std::string Router::exposition() const {
-  const auto counter = [](const char* name, const char* help, const std::atomic<uint64_t>& value) {
-    const std::string text = name;
-    return "# HELP " + text + " " + help + "\n# TYPE " + text + " counter\n" + text + " " +
-           std::to_string(value.load(std::memory_order_relaxed)) + "\n";
-  };
   const ClusterStatus status = view_->status();
-  std::string text =
-      counter("cenote_route_requests_total", "Calls sent to nodes.", calls_) +
-      counter("cenote_route_failures_total", "Of these, those that failed in the end.", failures_) +
-      counter("cenote_route_retries_total", "Attempts after a first one had failed.", retries_) +
-      counter("cenote_route_unknown_total", "Writes whose outcome is unknown.", unknown_) +
-      "# HELP cenote_view_nodes Nodes that this process knows.\n# TYPE cenote_view_nodes gauge\n"
-      "cenote_view_nodes " +
-      std::to_string(status.nodes.size()) + "\n";
+  std::vector<cluster::MetricSample> samples = metrics_.samples();
+  std::map<std::string, std::string> help = route_metrics_help();
+  const auto gauge = [&](const char* name, const char* what, double value) {
+    samples.push_back({name, "", cluster::MetricKind::kGauge, value, {}, {}});
+    help.emplace(name, what);
+  };
   if (status.age) {
-    text +=
-        "# HELP cenote_view_age_seconds Time since the coordinator last confirmed the view.\n"
-        "# TYPE cenote_view_age_seconds gauge\ncenote_view_age_seconds " +
-        std::to_string(std::chrono::duration<double>(*status.age).count()) + "\n";
+    gauge("cenote_view_age_seconds", "Time since the view's source last confirmed it.",
+          std::chrono::duration<double>(*status.age).count());
   }
-  return text;
+  gauge("cenote_view_nodes", "Nodes that this process knows.",
+        static_cast<double>(status.nodes.size()));
+  return cluster::prometheus_text(samples, help);
 }
 
 }  // namespace cenote

@@ -2,7 +2,6 @@
 // on to another.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "flight/remote_pool.h"
 #include "manager/cluster_view.h"
 #include "manager/node_links.h"
+#include "manager/route_metrics.h"
 #include "route/balancer.h"
 #include "route/retry_budget.h"
 #include "route/targets.h"
@@ -92,8 +92,9 @@ class Router {
   // Guards this process's own pool of that id: while it is shut, calls begin at the nodes.
   std::shared_ptr<Gate> own_gate(std::string_view pool_id);
   const ClusterView& view() const { return *view_; }
-  // Metrics in Prometheus's text format.
+  // Metrics in Prometheus's text format, and those that add up with other processes'.
   std::string exposition() const;
+  std::vector<cluster::MetricSample> samples() const { return metrics_.samples(); }
 
  private:
   Router(const Options& options, std::unique_ptr<NodeLinks> links);
@@ -116,10 +117,7 @@ class Router {
   const std::unique_ptr<NodeLinks> links_;
   const std::unique_ptr<route::Balancer> balancer_;
   route::RetryBudget budget_;
-  std::atomic<uint64_t> calls_{0};
-  std::atomic<uint64_t> failures_{0};
-  std::atomic<uint64_t> retries_{0};
-  std::atomic<uint64_t> unknown_{0};
+  RouteMetrics metrics_;
   Mutex mutex_;  // guards the gates; memory only
   std::map<std::string, std::shared_ptr<Gate>, std::less<>> own_gates_ CENOTE_GUARDED_BY(mutex_);
   std::unique_ptr<ClusterView> view_;  // last: its thread calls into the links

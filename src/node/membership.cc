@@ -63,8 +63,8 @@ Result<std::unique_ptr<Membership>> Membership::join(DistributedPoolManager& man
   about.zone = config.node.zone;
   about.weight = config.node.weight;
   ARROW_ASSIGN_OR_RAISE(about.incarnation, next_incarnation(config.node.state_dir, about.node_id));
-  ARROW_ASSIGN_OR_RAISE(auto discovery,
-                        discovery::coordinator_discovery(coordinator_options(config.coordinator)));
+  ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(coordinator_options(
+                                            config.coordinator, config.metrics)));
   return std::unique_ptr<Membership>(new Membership(
       manager, flight, std::move(about), config.server.drain_timeout, std::move(discovery)));
 }

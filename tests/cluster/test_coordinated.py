@@ -190,7 +190,7 @@ def test_a_configuration_reaches_the_nodes(two: Cluster) -> None:
         f"{two.url}/v1/config/default",
         method="PUT",
         headers={"If-Match": '"0"', "Content-Type": "application/json"},
-        data=json.dumps({"content": content}).encode(),
+        data=content.encode(),
     )
     with urllib.request.urlopen(request) as answer:
         assert answer.status in (200, 201, 202)
@@ -203,3 +203,53 @@ def test_without_a_coordinator_the_error_says_so() -> None:
     with pytest.raises(cenote.OperationalError, match=r"127\.0\.0\.1:1") as caught:
         pool.sync.query("main_db", "select 1", timeout=0.3)
     assert caught.value.retryable
+
+
+async def test_the_coordinator_sums_up_what_clients_and_nodes_went_through(
+    two: Cluster, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "client.yaml"
+    deployment = {
+        "mode": "coordinated",
+        "coordinator": {"endpoint": two.url},
+        "metrics": {"export_interval": "100ms"},
+    }
+    file.write_text(json.dumps({"deployment": deployment}))
+    pool = cenote.DistributedDatabasePool.from_yaml(file)
+    eventually(lambda: len(states(pool)) == 2)
+    two.nodes.pop("n1").kill()
+    for _ in range(8):  # some go to the dead node first
+        await pool.query("main_db", WHO)
+    content = json.dumps(
+        {
+            "deployment": {
+                "pools": [{"id": "main_db", "type": "sqlite", "config": {"database": str(tmp_path / "n2.db")}}]
+            }
+        }
+    )
+    request = urllib.request.Request(
+        f"{two.url}/v1/config/default", json.dumps({"content": content}).encode(), method="PUT"
+    )
+    request.add_header("content-type", "application/json")
+    request.add_header("if-match", '"0"')
+    urllib.request.urlopen(request).close()
+
+    def summary() -> Any:
+        with urllib.request.urlopen(f"{two.url}/v1/summary") as answer:
+            return json.load(answer)
+
+    eventually(lambda: summary()["request_routing"]["requests"] >= 8 and summary()["config_sync"]["syncs"] >= 1)
+    seen = summary()
+    assert seen["request_routing"]["success_rate"] == 1
+    assert seen["request_routing"]["p99_seconds"] > 0
+    assert seen["failover"]["switches"] >= 1
+    assert seen["failover"]["recovery_p99_seconds"] > 0
+    assert seen["config_sync"]["failures"] == 0
+    assert seen["config_sync"]["p99_seconds"] > 0
+    address = two.coordinator.address.removeprefix("http://")
+    two.coordinator.kill()
+    eventually(lambda: (pool.cluster_status() or {})["last_error"])
+    two.start_coordinator(address)
+    eventually(lambda: summary()["network_partition"]["partitions"] >= 1)
+    eventually(lambda: summary()["network_partition"]["recovery_p50_seconds"] > 0)
+    assert summary()["request_routing"]["requests"] >= 8  # reports hold all since the process began

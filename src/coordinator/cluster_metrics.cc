@@ -1,0 +1,51 @@
+// From heartbeats and verdicts to counts.
+#include "coordinator/cluster_metrics.h"
+
+namespace cenote::coordinator {
+
+void ClusterMetrics::heard(TimePoint now, std::string_view node_id, uint64_t applied,
+                           uint64_t wanted, std::optional<uint64_t> rejected) {
+  const auto found = syncs_.find(node_id);
+  if (found != syncs_.end()) {
+    Sync& sync = found->second;
+    if (applied == sync.version) {
+      ++synced_;
+      sync_time_.record(now - sync.told);
+    } else if (rejected == sync.version) {
+      ++synced_;
+      ++refused_;
+    } else if (wanted == sync.version) {
+      return;  // not yet
+    }
+    syncs_.erase(found);
+  }
+  if (wanted != 0 && wanted != applied && rejected != wanted) {
+    syncs_.emplace(node_id, Sync{wanted, now});
+  }
+}
+
+void ClusterMetrics::preserving(TimePoint now, bool holds, Duration silence) {
+  if (holds == preserving_since_.has_value()) return;
+  if (holds) {
+    preserving_since_ = now;
+    partition_detection_.record(silence);
+  } else {
+    partition_recovery_.record(now - *preserving_since_);
+    preserving_since_.reset();
+  }
+}
+
+std::vector<cluster::MetricSample> ClusterMetrics::samples() const {
+  const auto counter = [](const char* name, uint64_t value) {
+    return cluster::MetricSample{
+        name, "", cluster::MetricKind::kCounter, static_cast<double>(value), {}, {}};
+  };
+  constexpr const char* kOfNodes = "scope=\"nodes\"";
+  return {counter("cenote_config_sync_failures_total", refused_),
+          sync_time_.sample("cenote_config_sync_seconds"),
+          counter("cenote_config_sync_total", synced_),
+          partition_detection_.sample("cenote_partition_detection_seconds", kOfNodes),
+          partition_recovery_.sample("cenote_partition_recovery_seconds", kOfNodes)};
+}
+
+}  // namespace cenote::coordinator

@@ -1,0 +1,48 @@
+// Their names.
+#include "manager/route_metrics.h"
+
+namespace cenote {
+namespace {
+
+// Calls are answered by nodes, so failovers between them are told from those between databases; and
+// what a client loses is the view's source.
+constexpr const char* kOfNodes = "scope=\"node\"";
+constexpr const char* kOfSource = "scope=\"view\"";
+
+}  // namespace
+
+std::vector<cluster::MetricSample> RouteMetrics::samples() const {
+  const auto counter = [](const char* name, const Counter& value, const char* labels = "") {
+    return cluster::MetricSample{name,
+                                 labels,
+                                 cluster::MetricKind::kCounter,
+                                 static_cast<double>(value.load(std::memory_order_relaxed)),
+                                 {},
+                                 {}};
+  };
+  return {counter("cenote_failover_total", failovers_, kOfNodes),
+          failover_recovery_.sample("cenote_failover_recovery_seconds", kOfNodes),
+          partition_detection_.sample("cenote_partition_detection_seconds", kOfSource),
+          partition_recovery_.sample("cenote_partition_recovery_seconds", kOfSource),
+          duration_.sample("cenote_route_duration_seconds"),
+          counter("cenote_route_failures_total", failures_),
+          counter("cenote_route_requests_total", requests_),
+          counter("cenote_route_retries_total", retries_),
+          counter("cenote_route_unknown_total", unknown_)};
+}
+
+const std::map<std::string, std::string>& route_metrics_help() {
+  static const std::map<std::string, std::string> help = {
+      {"cenote_failover_total", "Calls answered elsewhere after a place had failed."},
+      {"cenote_failover_recovery_seconds", "How long such calls took in all."},
+      {"cenote_partition_detection_seconds", "From the source's last word to finding it silent."},
+      {"cenote_partition_recovery_seconds", "From there to hearing it again."},
+      {"cenote_route_duration_seconds", "Calls to nodes, to the answer's first batch."},
+      {"cenote_route_failures_total", "Of the calls to nodes, those that failed in the end."},
+      {"cenote_route_requests_total", "Calls to nodes."},
+      {"cenote_route_retries_total", "Attempts after a first one had failed."},
+      {"cenote_route_unknown_total", "Writes whose outcome is unknown."}};
+  return help;
+}
+
+}  // namespace cenote
