@@ -116,42 +116,55 @@ Result<MetricsReport> metrics_report_from(const Json& value) {
   return report;
 }
 
-void MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
+bool MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
   const auto [at, made] = to->try_emplace({sample.name, sample.labels}, sample);
-  if (made) return;
+  if (made) return true;
   at->second.value += sample.value;
   for (size_t i = 0; i < std::min(at->second.counts.size(), sample.counts.size()); ++i) {
     at->second.counts[i] += sample.counts[i];
   }
+  return false;
+}
+
+bool MetricsAggregator::fits(const MetricSample& sample) const {
+  const auto shape = shapes_.find(sample.name);
+  return shape == shapes_.end() ||
+         (shape->second.kind == sample.kind && shape->second.bounds == sample.bounds);
+}
+
+void MetricsAggregator::hold(const MetricSample& sample) {
+  ++shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds, 0}).first->second.samples;
+}
+
+void MetricsAggregator::release(const MetricSample& sample) {
+  const auto shape = shapes_.find(sample.name);
+  if (shape != shapes_.end() && --shape->second.samples == 0) shapes_.erase(shape);
 }
 
 Status MetricsAggregator::take(std::string_view process, MetricsReport report) {
-  std::map<std::string, const MetricSample*> known;
-  for (const auto& [key, sample] : ended_) known.emplace(sample.name, &sample);
-  for (const auto& [id, each] : processes_) {
-    if (id == process) continue;
-    for (const MetricSample& sample : each.report.samples) known.emplace(sample.name, &sample);
-  }
-  for (const MetricSample& sample : report.samples) {
-    const auto other = known.find(sample.name);
-    if (other == known.end()) continue;
-    if (other->second->kind != sample.kind || other->second->bounds != sample.bounds) {
-      return make_error(ErrorKind::kData, "the metric " + sample.name + " of '" +
-                                              std::string(process) +
-                                              "' has another kind or other bounds than elsewhere");
-    }
-  }
   const auto found = processes_.find(process);
-  if (found != processes_.end() && found->second.report.incarnation != report.incarnation) {
-    fold(found->second.report);
+  const MetricsReport none;
+  const MetricsReport& before = found == processes_.end() ? none : found->second.report;
+  // What it told before binds others, not itself.
+  for (const MetricSample& sample : before.samples) release(sample);
+  const auto odd = std::find_if(report.samples.begin(), report.samples.end(),
+                                [this](const MetricSample& each) { return !fits(each); });
+  if (odd != report.samples.end()) {
+    for (const MetricSample& sample : before.samples) hold(sample);
+    return make_error(ErrorKind::kData, "the metric " + odd->name + " of '" + std::string(process) +
+                                            "' has another kind or other bounds than elsewhere");
   }
+  for (const MetricSample& sample : report.samples) hold(sample);
+  if (found != processes_.end() && before.incarnation != report.incarnation) fold(before);
   processes_.insert_or_assign(std::string(process), Process{std::move(report), false});
   return Status::OK();
 }
 
 void MetricsAggregator::fold(const MetricsReport& report) {
   for (const MetricSample& sample : report.samples) {
-    if (sample.kind != MetricKind::kGauge) add(&ended_, sample);
+    // One that changed its kind with a restart counts anew.
+    if (sample.kind == MetricKind::kGauge || !fits(sample)) continue;
+    if (add(&ended_, sample)) hold(sample);
   }
 }
 
@@ -166,6 +179,7 @@ void MetricsAggregator::forget(std::string_view process) {
   const auto oldest = std::find_if(processes_.begin(), processes_.end(), [&](const auto& each) {
     return each.second.left && each.first != process;
   });
+  for (const MetricSample& sample : oldest->second.report.samples) release(sample);
   fold(oldest->second.report);
   processes_.erase(oldest);
 }
