@@ -116,6 +116,32 @@ class Row:
 HEADER = ["row", "cenote", "peer", "peer's figure", "ratio", "limit", ""]
 
 
+@dataclass(frozen=True)
+class Worst(Row):
+    """A line about reliability: nobody beside us, and the worst of all runs is judged, not the median."""
+
+    @property
+    def worst(self) -> float:
+        assert self.ours is not None
+        return min(self.ours.values) if self.ours.more_is_better else max(self.ours.values)
+
+    @property
+    def verdict(self) -> str:
+        if self.failed or self.skipped or self.limit is None:
+            return super().verdict
+        return "pass" if self.limit.holds(self.worst) else "**miss**"
+
+    def cells(self) -> list[str]:
+        if self.ours is None:
+            return [self.what, "", "", "", "", self.verdict]
+        unit, runs = self.ours.unit, len(self.ours.values)
+        cells = [f"{number(value)} {unit}".strip() for value in (self.worst, self.ours.median)]
+        return [self.what, *cells, str(runs), str(self.limit or ""), self.verdict]
+
+
+WORST_HEADER = ["what happens", "worst", "median", "runs", "limit", ""]
+
+
 def number(value: float) -> str:
     """Three digits that matter."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -162,12 +188,18 @@ class Bench:
     def postgresql(self) -> str:
         """The URL of a PostgreSQL of this run's own, started when first asked for."""
         if "CENOTE_TEST_POSTGRESQL" not in self._environment:
-            servers = _module("tools/servers.py")
+            servers = module("tools/servers.py")
             self._environment |= servers.start(self.stack, "postgresql", self.scratch)
         return self._environment["CENOTE_TEST_POSTGRESQL"]
 
     def psql(self, sql: str) -> None:
         subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", self.postgresql(), "-c", sql], check=True)
+
+    def numbers(self, sql: str) -> list[int]:
+        """A column of whole numbers."""
+        command = ["psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.postgresql(), "-c", sql]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [int(line) for line in done.stdout.split()]
 
     def take_turns(
         self, contestants: Mapping[str, Contestant], *, repetitions: int | None = None, seconds: float | None = None
@@ -199,11 +231,12 @@ class Bench:
         return Row(what, ours, peer, theirs, limit, self.skipped.get(peer, ""))
 
 
-def _module(path: str) -> ModuleType:
+def module(path: str) -> ModuleType:
+    """A file of the repository that is in no package."""
     spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, ROOT / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    spec.loader.execmodule(module)
     return module
 
 

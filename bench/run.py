@@ -1,7 +1,7 @@
 """Runs the benchmarks and keeps their table: `make bench`, or `make bench ARGS="--only checkout,sqlite"`.
 
 A group is a file of bench/groups: TITLE, and `run(bench)` that gives rows. Its table goes to the terminal and between
-the group's markers in docs/benchmarks.md.
+the group's markers in docs/benchmarks.md, or in the page of docs/ that its PAGE names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 
 import harness
 
-DOCS = harness.ROOT / "docs" / "benchmarks.md"
+DOCS = harness.ROOT / "docs"
 GROUPS = pathlib.Path(__file__).parent / "groups"
 
 
@@ -29,8 +29,9 @@ def names() -> list[str]:
 
 
 def table(rows: list[harness.Row]) -> str:
-    lines = [harness.HEADER, *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(harness.HEADER))]
+    header = harness.WORST_HEADER if isinstance(rows[0], harness.Worst) else harness.HEADER
+    lines = [header, *(row.cells() for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     text = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]
@@ -38,14 +39,14 @@ def table(rows: list[harness.Row]) -> str:
     return "\n".join(text)
 
 
-def write(group: str, text: str) -> None:
+def write(file: pathlib.Path, group: str, text: str) -> None:
     """Puts the text between the group's markers."""
-    page = DOCS.read_text()
+    page = file.read_text()
     begin, end = f"<!-- {group} -->\n", f"<!-- end of {group} -->"
     if begin not in page:
         page += f"\n{begin}{end}\n"
     page = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + text + "\n" + end, page, flags=re.DOTALL)
-    DOCS.write_text(page)
+    file.write_text(page)
 
 
 def run(group: str, arguments: argparse.Namespace, caption: str) -> list[harness.Row]:
@@ -63,7 +64,7 @@ def run(group: str, arguments: argparse.Namespace, caption: str) -> list[harness
     text = table(rows)
     print(f"\n{text}\n[{group}: {time.monotonic() - begin:.0f} s]", flush=True)
     if not arguments.dry:
-        write(group, f"{text}\n\n{caption}")
+        write(DOCS / getattr(module, "PAGE", "benchmarks.md"), group, f"{text}\n\n{caption}")
     return rows
 
 
@@ -72,7 +73,7 @@ def main() -> int:
     parser.add_argument("--only", help=f"groups, separated by commas: {', '.join(names())}")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=90, help="for the repetitions of one group")
-    parser.add_argument("--dry", action="store_true", help="leave docs/benchmarks.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/ as it is")
     arguments = parser.parse_args()
     wanted = arguments.only.split(",") if arguments.only else names()
     if unknown := set(wanted) - set(names()):

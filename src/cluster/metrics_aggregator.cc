@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMaxSamples = 20'000;
 constexpr size_t kMostLeft = 1'000;
-constexpr size_t kMostNames = 2'000;
 
 constexpr std::array<std::pair<MetricKind, std::string_view>, 3> kKinds = {{
     {MetricKind::kCounter, "counter"},
@@ -117,44 +116,55 @@ Result<MetricsReport> metrics_report_from(const Json& value) {
   return report;
 }
 
-void MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
+bool MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
   const auto [at, made] = to->try_emplace({sample.name, sample.labels}, sample);
-  if (made) return;
+  if (made) return true;
   at->second.value += sample.value;
   for (size_t i = 0; i < std::min(at->second.counts.size(), sample.counts.size()); ++i) {
     at->second.counts[i] += sample.counts[i];
   }
+  return false;
+}
+
+bool MetricsAggregator::fits(const MetricSample& sample) const {
+  const auto shape = shapes_.find(sample.name);
+  return shape == shapes_.end() ||
+         (shape->second.kind == sample.kind && shape->second.bounds == sample.bounds);
+}
+
+void MetricsAggregator::hold(const MetricSample& sample) {
+  ++shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds, 0}).first->second.samples;
+}
+
+void MetricsAggregator::release(const MetricSample& sample) {
+  const auto shape = shapes_.find(sample.name);
+  if (shape != shapes_.end() && --shape->second.samples == 0) shapes_.erase(shape);
 }
 
 Status MetricsAggregator::take(std::string_view process, MetricsReport report) {
-  for (const MetricSample& sample : report.samples) {
-    const auto shape = shapes_.find(sample.name);
-    if (shape == shapes_.end()) continue;
-    if (shape->second.kind != sample.kind || shape->second.bounds != sample.bounds) {
-      return make_error(ErrorKind::kData, "the metric " + sample.name + " of '" +
-                                              std::string(process) +
-                                              "' has another kind or other bounds than elsewhere");
-    }
-  }
-  for (const MetricSample& sample : report.samples) {
-    if (shapes_.size() >= kMostNames && !shapes_.contains(sample.name)) {
-      return make_error(ErrorKind::kData, "there are " + std::to_string(kMostNames) +
-                                              " metrics already; " + sample.name +
-                                              " is one too many");
-    }
-    shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds});
-  }
   const auto found = processes_.find(process);
-  if (found != processes_.end() && found->second.report.incarnation != report.incarnation) {
-    fold(found->second.report);
+  const MetricsReport none;
+  const MetricsReport& before = found == processes_.end() ? none : found->second.report;
+  // What it told before binds others, not itself.
+  for (const MetricSample& sample : before.samples) release(sample);
+  const auto odd = std::find_if(report.samples.begin(), report.samples.end(),
+                                [this](const MetricSample& each) { return !fits(each); });
+  if (odd != report.samples.end()) {
+    for (const MetricSample& sample : before.samples) hold(sample);
+    return make_error(ErrorKind::kData, "the metric " + odd->name + " of '" + std::string(process) +
+                                            "' has another kind or other bounds than elsewhere");
   }
+  for (const MetricSample& sample : report.samples) hold(sample);
+  if (found != processes_.end() && before.incarnation != report.incarnation) fold(before);
   processes_.insert_or_assign(std::string(process), Process{std::move(report), false});
   return Status::OK();
 }
 
 void MetricsAggregator::fold(const MetricsReport& report) {
   for (const MetricSample& sample : report.samples) {
-    if (sample.kind != MetricKind::kGauge) add(&ended_, sample);
+    // One that changed its kind with a restart counts anew.
+    if (sample.kind == MetricKind::kGauge || !fits(sample)) continue;
+    if (add(&ended_, sample)) hold(sample);
   }
 }
 
@@ -169,6 +179,7 @@ void MetricsAggregator::forget(std::string_view process) {
   const auto oldest = std::find_if(processes_.begin(), processes_.end(), [&](const auto& each) {
     return each.second.left && each.first != process;
   });
+  for (const MetricSample& sample : oldest->second.report.samples) release(sample);
   fold(oldest->second.report);
   processes_.erase(oldest);
 }

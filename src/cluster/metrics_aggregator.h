@@ -53,23 +53,31 @@ class MetricsAggregator {
 
  private:
   using Key = std::pair<std::string, std::string>;  // name, labels
-  static void add(std::map<Key, MetricSample>* to, const MetricSample& sample);
+  // True if it is the first of its key.
+  static bool add(std::map<Key, MetricSample>* to, const MetricSample& sample);
 
-  struct Shape {
-    MetricKind kind = MetricKind::kCounter;
-    std::vector<double> bounds;
-  };
   struct Process {
     MetricsReport report;
     bool left = false;
   };
+  // What all samples of one name have in common.
+  struct Shape {
+    MetricKind kind;
+    std::vector<double> bounds;
+    size_t samples;  // of processes_ and ended_
+  };
+  bool fits(const MetricSample& sample) const;
+  void hold(const MetricSample& sample);
+  void release(const MetricSample& sample);
+  // Adds what ended to ended_.
   void fold(const MetricsReport& report);
   // Every sample of that name that counts, one by one.
   template <typename Take>
   void each(std::string_view name, const Take& take) const;
 
   std::map<std::string, Process, std::less<>> processes_;
-  std::map<std::string, Shape, std::less<>> shapes_;  // of every name that was ever reported
+  // Kept beside, so that a report costs the same among two processes and among thousands.
+  std::map<std::string, Shape, std::less<>> shapes_;
   std::map<Key, MetricSample> ended_;  // counters and histograms of ended incarnations
 };
 

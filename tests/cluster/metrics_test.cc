@@ -47,6 +47,21 @@ TEST(Metrics, a_report_that_does_not_fit_the_others_is_refused) {
   MetricsReport other = report(1, 1, 1, {1, 0, 0});
   other.samples[0].kind = MetricKind::kGauge;
   EXPECT_FALSE(all.take("b", other).ok());
+  EXPECT_EQ(all.sum("queries_total"), 10) << "what was refused counted";
+}
+
+TEST(Metrics, a_process_may_change_its_own_metrics_but_not_those_of_others) {
+  MetricsAggregator all;
+  ASSERT_TRUE(all.take("a", report(1, 10, 2, {1, 0, 0})).ok());
+  MetricsReport other = report(2, 7, 1, {1, 0, 0});
+  other.samples[0].kind = MetricKind::kGauge;
+  ASSERT_TRUE(all.take("a", other).ok()) << "it was alone with them";
+  EXPECT_EQ(all.sum("queries_total"), 7);
+  EXPECT_FALSE(all.take("b", report(1, 1, 1, {1, 0, 0})).ok());
+  EXPECT_FALSE(all.take("b", report(1, 1, 1, {1, 0, 0})).ok()) << "a refused report binds nobody";
+  ASSERT_TRUE(all.take("b", other).ok());
+  EXPECT_FALSE(all.take("a", report(3, 1, 1, {1, 0, 0})).ok()) << "now b has them too";
+  EXPECT_EQ(all.sum("queries_total"), 14);
 }
 
 TEST(Metrics, the_text_is_what_prometheus_reads) {

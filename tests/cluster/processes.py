@@ -48,9 +48,11 @@ class Process:
 class Cluster:
     """A coordinator and nodes that each serve `main_db`, a database whose table `who` says the node's name."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, **coordinator: object) -> None:
         self.folder = folder
         self.nodes: dict[str, Process] = {}
+        self.settings = folder / "coordinator.yaml"
+        self.settings.write_text(json.dumps({"coordinator": coordinator}))
         self.start_coordinator("127.0.0.1:0")
 
     @property
@@ -58,10 +60,11 @@ class Cluster:
         return self.coordinator.address
 
     def start_coordinator(self, listen: str) -> None:
-        state = str(self.folder / "coordinator.db")
-        self.coordinator = Process(self.folder, "coordinator", "coordinator", "--listen", listen, "--state", state)
+        given = ["-c", str(self.settings), "--listen", listen, "--state", str(self.folder / "coordinator.db")]
+        self.coordinator = Process(self.folder, "coordinator", "coordinator", *given)
 
-    def add(self, name: str, **settings: object) -> Process:
+    def add(self, name: str, pool: dict[str, object] | None = None, **settings: object) -> Process:
+        """`pool`: its type and config, in place of a database of the node's own."""
         database = self.folder / f"{name}.db"
         with contextlib.closing(sqlite3.connect(database)) as made:
             made.execute("create table if not exists who (name text)")
@@ -73,13 +76,17 @@ class Cluster:
                 "mode": "coordinated",
                 "coordinator": {"endpoint": self.url},
                 "node": {"id": name, "state_dir": str(self.folder)},
-                "pools": [{"id": "main_db", "type": "sqlite", "config": {"database": str(database)}}],
+                "pools": [{"id": "main_db", **(pool or {"type": "sqlite", "config": {"database": str(database)}})}],
             },
             "server": {"flight": {"listen": "127.0.0.1:0"}, **settings},
         }
         path = self.folder / f"{name}.yaml"
         path.write_text(json.dumps(config))
-        node = Process(self.folder, name, "node", "-c", str(path))
+        return self.restart(name)
+
+    def restart(self, name: str) -> Process:
+        """A node that was added before and has ended, as it was."""
+        node = Process(self.folder, name, "node", "-c", str(self.folder / f"{name}.yaml"))
         self.nodes[name] = node
         return node
 
@@ -89,11 +96,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: pathlib.Path, *names: str) -> Iterator[Cluster]:
-    made = Cluster(folder)
+def cluster(
+    folder: pathlib.Path, *names: str, pool: dict[str, object] | None = None, **coordinator: object
+) -> Iterator[Cluster]:
+    """`pool` is every node's, `coordinator` the coordinator's settings."""
+    made = Cluster(folder, **coordinator)
     try:
         for name in names:
-            made.add(name)
+            made.add(name, pool)
         yield made
     finally:
         made.end()
