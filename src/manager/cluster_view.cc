@@ -38,7 +38,7 @@ View::Next ClusterView::publish(View::Next next, TimePoint now) {
   if (nodes != nullptr && options_.on_nodes) options_.on_nodes(*nodes);
   const Lock lock(mutex_);
   if (nodes != nullptr) show(std::move(nodes));
-  listed_ = listed_ || view_.age(now).has_value();
+  known_nodes_ = known_nodes_ || !view_.nodes().empty();
   known_.notify_all();
   return next == View::Next::kGoOn ? view_.tick(now) : next;
 }
@@ -118,10 +118,10 @@ bool ClusterView::wait_until_known(const CallContext& context) const {
     known_.notify_all();
   });
   Lock lock(mutex_);
-  while (!listed_ && !context.stop.stop_requested() && !context.deadline.passed()) {
+  while (!known_nodes_ && !context.stop.stop_requested() && !context.deadline.passed()) {
     known_.wait_until(lock, context.deadline.at());
   }
-  return listed_;
+  return known_nodes_;
 }
 
 std::string ClusterView::age_text() const {
