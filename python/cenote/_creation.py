@@ -16,6 +16,16 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
+# Keys that say where the database is, which a host that nobody asked for must not override.
+_PLACES = {"uri", "dsn", "connection_string"}
+
+
+class _Default(str):
+    """A default that can be told from the same word given by a caller."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Creation:
     """A pool to be made: what its core takes, and what the package itself does for its calls."""
@@ -31,7 +41,7 @@ class Creation:
 def creation(
     pool_id: str,
     db_type: str,
-    host: str = "localhost",
+    host: str = _Default("localhost"),
     port: int | None = None,
     database: str | os.PathLike[str] | None = None,
     username: str = "",
@@ -60,7 +70,8 @@ def creation(
     `max_connections` open. A call whose error is `retryable` (never sent, or rolled back by the database) is tried
     `retry_attempts` times more at the most. With `log_slow_queries`, a statement of `log_threshold_ms` or more goes to
     the logger "cenote". `credentials`, asked before every new connection, gives (username, password). `others` are
-    further keys of the pool's configuration. ConfigError says what is wrong in them.
+    further keys of the pool's configuration, as `uri`, which the arguments given beside it override. ConfigError says
+    what is wrong in them.
     """
     keys: dict[str, Any] = {
         "min_connections": min(min_connections, max_connections) if auto_scaling else max_connections,
@@ -77,12 +88,14 @@ def creation(
         "ssl_mode": ssl_mode,
         "trust_server_certificate": trust_server_certificate or None,
     }
-    if db_type.lower() != "sqlite":
+    more = keys_of(others)
+    said_elsewhere = isinstance(host, _Default) and not _PLACES.isdisjoint(more)
+    if db_type.lower() != "sqlite" and not said_elsewhere:
         keys["host"] = host
     return Creation(
         pool_id,
         db_type,
-        keys_of({**keys, **others}),
+        {**keys_of(keys), **more},
         credentials,
         max(retry_attempts, 0),
         log_threshold_ms if log_slow_queries else None,

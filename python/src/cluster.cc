@@ -1,6 +1,13 @@
 // Pools of a manager whose calls may go to nodes.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include <arrow/table.h>
 
+#include "base/watchdog.h"
 #include "error.h"
 #include "frame.h"
 #include "interrupt.h"
@@ -58,6 +65,18 @@ Result<PooledConnection> connect(DistributedPoolManager& manager, const std::str
   now.access.reset();
   ARROW_ASSIGN_OR_RAISE(Transaction transaction, manager.begin(id, *begin, now));
   return PooledConnection::of(std::move(transaction));
+}
+
+// What only a pool of this process can be asked.
+std::shared_ptr<LocalPool> own_pool(const ClusterPool& self) {
+  Result<std::shared_ptr<LocalPool>> own = self.manager->pool(self.id);
+  const std::vector<std::string> all = self.manager->discover_pools();
+  if (own.ok() || std::find(all.begin(), all.end(), self.id) == all.end()) return unwrap(own);
+  return unwrap(Result<std::shared_ptr<LocalPool>>(
+      make_error(ErrorKind::kNotSupported,
+                 "pool '" + self.id +
+                     "' is on other nodes, and this asks a pool of this process: cluster_status() "
+                     "and 'cenote pools' tell how it is there")));
 }
 
 // A round trip to the database, wherever the pool is.
@@ -132,13 +151,8 @@ void bind_sync(nb::class_<ClusterPool>& pool) {
           },
           nb::arg().none(), nb::arg(), nb::arg())
       .def("status",
-           [](const ClusterPool& self) {
-             return status_dict(unwrap(self.manager->pool(self.id))->get_status());
-           })
-      .def("metrics",
-           [](const ClusterPool& self) {
-             return metrics_dict(*unwrap(self.manager->pool(self.id)));
-           })
+           [](const ClusterPool& self) { return status_dict(own_pool(self)->get_status()); })
+      .def("metrics", [](const ClusterPool& self) { return metrics_dict(*own_pool(self)); })
       .def("health_check",
            [](const ClusterPool& self, double timeout) {
              const Stop stop;
@@ -149,82 +163,105 @@ void bind_sync(nb::class_<ClusterPool>& pool) {
            })
       .def("resize",
            [](const ClusterPool& self, int most, int least) {
-             const auto own = unwrap(self.manager->pool(self.id));
+             const auto own = own_pool(self);
              unlocked([&] { return done(own->resize(most, least)); });
            })
       .def("drain", [](const ClusterPool& self, double timeout) {
-        const auto own = unwrap(self.manager->pool(self.id));
+        const auto own = own_pool(self);
         blocking([&] { (void)own->drain(Deadline::in({})); },
                  [&] { return done(own->drain(Deadline::in(seconds(timeout)))); });
       });
 }
 
-// A call over a network blocks its thread, so each runs on a worker.
+// A call over a network blocks its thread until the answer begins. Its time runs from here, not
+// from when a thread takes it up, and may end before that.
+template <typename Work>
+void post(QueryOptions options, Reply reply, Work work) {
+  const Deadline deadline = options.timeout ? Deadline::in(*options.timeout) : Deadline();
+  const auto taken = std::make_shared<std::atomic<bool>>(false);
+  const auto guard = std::make_shared<InterruptGuard>(CallContext{deadline, {}}, [reply, taken] {
+    if (taken->exchange(true)) return;
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kQueryTimeout;
+    detail.sent = Sent::kNo;
+    reply.send(
+        make_error(std::move(detail),
+                   "the time was over before the statement was sent: too many calls to nodes "
+                   "wait for their answers in this process"));
+  });
+  run_far_call([options = std::move(options), reply, work = std::move(work), deadline, taken,
+                guard]() mutable {
+    if (taken->exchange(true)) return;
+    if (options.timeout) options.timeout = deadline.left();
+    work(options, reply);
+  });
+}
+
 void bind_async(nb::class_<ClusterPool>& pool) {
   pool.def(
       "async_query",
       [](const ClusterPool& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
-        run_on_worker([manager = self.manager.share(), id = self.id, sql = std::move(sql),
-                       values = params_from(params), options = options_from(call, stop),
-                       reply = Reply{loop.queue, token}] {
-          reply.send(query(*manager, id, sql, values, options), frame);
-        });
+        post(options_from(call, stop), Reply{loop.queue, token},
+             [manager = self.manager.share(), id = self.id, sql = std::move(sql),
+              values = params_from(params)](const QueryOptions& options, const Reply& reply) {
+               reply.send(query(*manager, id, sql, values, options), frame);
+             });
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
   pool.def(
       "async_execute",
       [](const ClusterPool& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
-        run_on_worker([manager = self.manager.share(), id = self.id, sql = std::move(sql),
-                       values = params_from(params), options = options_from(call, stop),
-                       reply = Reply{loop.queue, token}] {
-          reply.send(manager->execute(id, sql, values, options),
-                     [](int64_t count) { return nb::object(nb::int_(count)); });
-        });
+        post(options_from(call, stop), Reply{loop.queue, token},
+             [manager = self.manager.share(), id = self.id, sql = std::move(sql),
+              values = params_from(params)](const QueryOptions& options, const Reply& reply) {
+               reply.send(manager->execute(id, sql, values, options),
+                          [](int64_t count) { return nb::object(nb::int_(count)); });
+             });
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
   pool.def(
       "async_stream",
       [](const ClusterPool& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::string sql, nb::handle params, const CallOptions& call) {
-        run_on_worker([manager = self.manager.share(), id = self.id, sql = std::move(sql),
-                       values = params_from(params), options = options_from(call, stop), stop,
-                       reply = Reply{loop.queue, token}] {
-          reply.send(stream(*manager, id, sql, values, options), [stop](From<ReaderPtr> got) {
-            return nb::cast(make_stream(std::move(got.value), stop, std::move(got.origin)));
-          });
-        });
+        post(options_from(call, stop), Reply{loop.queue, token},
+             [manager = self.manager.share(), id = self.id, sql = std::move(sql),
+              values = params_from(params), stop](const QueryOptions& options, const Reply& reply) {
+               reply.send(stream(*manager, id, sql, values, options), [stop](From<ReaderPtr> got) {
+                 return nb::cast(make_stream(std::move(got.value), stop, std::move(got.origin)));
+               });
+             });
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
   pool.def(
       "async_connect",
       [](const ClusterPool& self, const Loop& loop, uint64_t token, const Stop& stop,
          std::optional<Isolation> begin, bool read_only, const CallOptions& call) {
-        run_on_worker([manager = self.manager.share(), id = self.id,
-                       transaction = transaction_of(begin, read_only),
-                       options = connect_options(call, stop, read_only),
-                       reply = Reply{loop.queue, token}] {
-          reply.send(connect(*manager, id, transaction, options), [](PooledConnection got) {
-            return nb::cast(ConnectionHandle(std::move(got)));
-          });
-        });
+        post(connect_options(call, stop, read_only), Reply{loop.queue, token},
+             [manager = self.manager.share(), id = self.id,
+              transaction = transaction_of(begin, read_only)](const QueryOptions& options,
+                                                              const Reply& reply) {
+               reply.send(connect(*manager, id, transaction, options), [](PooledConnection got) {
+                 return nb::cast(ConnectionHandle(std::move(got)));
+               });
+             });
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
   pool.def("async_ingest", [](const ClusterPool& self, const Loop& loop, uint64_t token,
                               const Stop& stop, const std::string& table, IngestMode mode,
                               nb::handle source, const CallOptions& call) {
-    run_on_worker([manager = self.manager.share(), id = self.id, target = IngestTarget{table, mode},
-                   rows = reader_from(source), options = options_from(call, stop),
-                   reply = Reply{loop.queue, token}] {
-      reply.send(manager->ingest(id, target, *rows, options),
-                 [](int64_t count) { return nb::object(nb::int_(count)); });
-    });
+    post(options_from(call, stop), Reply{loop.queue, token},
+         [manager = self.manager.share(), id = self.id, target = IngestTarget{table, mode},
+          rows = reader_from(source)](const QueryOptions& options, const Reply& reply) {
+           reply.send(manager->ingest(id, target, *rows, options),
+                      [](int64_t count) { return nb::object(nb::int_(count)); });
+         });
   });
   pool.def("async_health_check", [](const ClusterPool& self, const Loop& loop, uint64_t token,
                                     const Stop& stop, double timeout) {
-    run_on_worker([manager = self.manager.share(), id = self.id, timeout, stop,
-                   reply = Reply{loop.queue, token}] {
+    run_far_call([manager = self.manager.share(), id = self.id, timeout, stop,
+                  reply = Reply{loop.queue, token}] {
       reply.send(check(*manager, id, {Deadline::in(seconds(timeout)), stop.source.get_token()}));
     });
   });

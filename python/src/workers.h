@@ -9,6 +9,11 @@ namespace cenote::python {
 // Each work holds a connection or is one blocking call, so their number bounds the threads.
 void run_on_worker(std::function<void()> work);
 
+// Calls that may wait at a node for a connection, each of which holds a thread until its answer
+// begins. Threads of their own: the next step of a transaction must not wait behind calls that wait
+// for that transaction's end.
+void run_far_call(std::function<void()> work);
+
 // Waits for what runs and ends the threads; work that comes later runs where it is posted. Once, at
 // the interpreter's exit, without the GIL.
 void stop_workers();

@@ -16,8 +16,8 @@
 
 #include "cli/exit_code.h"
 #include "cli/output.h"
+#include "cli/values.h"
 #include "cluster/wire.h"
-#include "config/value.h"
 
 namespace cenote::cli {
 namespace {
@@ -105,7 +105,7 @@ void ClusterOptions::add_options(CLI::App& verb) {
                   "neither is given")
       ->type_name("FILE");
   add_access(verb);
-  verb.add_option("--timeout", timeout, "Longest time of a call to the coordinator")
+  verb.add_option("--timeout", timeout, "Longest time of a call to the coordinator; 0: no limit")
       ->type_name("DURATION")
       ->capture_default_str();
   verb.footer(
@@ -114,7 +114,7 @@ void ClusterOptions::add_options(CLI::App& verb) {
       "CENOTE_TOKEN, or as deployment.coordinator.token of the configuration.");
 }
 
-Result<Cluster> Cluster::open(const ClusterOptions& options) {
+Result<Cluster> Cluster::open(const ClusterOptions& options, std::stop_token stop) {
   CoordinatorAccess access;
   std::error_code ignored;
   std::string file = options.config;
@@ -137,16 +137,14 @@ Result<Cluster> Cluster::open(const ClusterOptions& options) {
     }
     access = std::move(config.coordinator);
   }
-  return open(options, access);
+  return open(options, access, std::move(stop));
 }
 
-Result<Cluster> Cluster::open(const ClusterOptions& options, const CoordinatorAccess& access) {
+Result<Cluster> Cluster::open(const ClusterOptions& options, const CoordinatorAccess& access,
+                              std::stop_token stop) {
   Cluster cluster;
-  const Result<Duration> timeout = parse_duration(options.timeout);
-  if (!timeout.ok()) {
-    return make_error(ErrorKind::kInterface, "--timeout: " + timeout.status().message());
-  }
-  cluster.timeout_ = *timeout > Duration::zero() ? *timeout : Duration::max();
+  cluster.stop_ = std::move(stop);
+  ARROW_ASSIGN_OR_RAISE(cluster.timeout_, limit_from("--timeout", options.timeout));
   ARROW_ASSIGN_OR_RAISE(Token token, token_of(options, access));
   cluster.token_source_ = token.source;
   const auto either = [](const std::string& said, const std::string& configured) {

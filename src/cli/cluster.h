@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,7 @@ struct ClusterOptions {
   std::string config;  // -c; empty: cenote.yaml of the working directory
   std::string token_file;
   TlsClientOptions tls;
-  std::string timeout = "10s";  // of one call
+  std::string timeout = "10s";  // of one call; 0: no limit
 
   // Everything; the verb gets the help's words on tokens too.
   void add_options(CLI::App& verb);
@@ -34,10 +35,12 @@ struct ClusterOptions {
 // Used by one thread.
 class Cluster {
  public:
-  // Reads the configuration, the token and the certificates; does not connect. kConfig.
-  static Result<Cluster> open(const ClusterOptions& options);
+  // Reads the configuration, the token and the certificates; does not connect. `stop` ends the
+  // call under way. kConfig; kInterface for an option.
+  static Result<Cluster> open(const ClusterOptions& options, std::stop_token stop);
   // The same for a configuration that was read already.
-  static Result<Cluster> open(const ClusterOptions& options, const CoordinatorAccess& access);
+  static Result<Cluster> open(const ClusterOptions& options, const CoordinatorAccess& access,
+                              std::stop_token stop);
 
   // What the coordinator says to GET. An answer from 400 on is an error that says what to do:
   // kAuthentication, kConfig (422), kOverload (503), kUnknownPool (404: there is no such thing),
@@ -49,7 +52,6 @@ class Cluster {
   Result<cluster::Snapshot> nodes();
 
   const std::string& url() const { return clients_[current_]->url(); }
-  void stop_with(std::stop_token stop) { stop_ = std::move(stop); }
 
  private:
   Cluster() = default;

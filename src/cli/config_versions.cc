@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/pretty.h"
+#include "cli/values.h"
 #include "cli/verbs.h"
 #include "config/value.h"
 #include "coordinator/line_diff.h"
@@ -41,9 +42,8 @@ struct Versions {
   int run(int (Versions::*what)()) {
     const Interrupt interrupt;
     stop_ = interrupt.token();
-    Result<Cluster> asked = Cluster::open(cluster);
+    Result<Cluster> asked = Cluster::open(cluster, stop_);
     if (!asked.ok()) return fail_cluster(asked.status());
-    asked->stop_with(stop_);
     coordinator_ = &*asked;
     return (this->*what)();
   }
@@ -218,9 +218,9 @@ int Versions::done(const Json& entry, const std::string& verb) {
 }
 
 int Versions::wait_for_rollout(uint64_t made) {
-  const Result<Duration> limit = parse_duration(wait_limit);
-  if (!limit.ok()) return fail(kUsage, "--wait-limit: " + limit.status().message());
-  const Deadline deadline = Deadline::in(*limit > Duration::zero() ? *limit : Duration::max());
+  const Result<Duration> limit = limit_from("--wait-limit", wait_limit);
+  if (!limit.ok()) return fail_cluster(limit.status());
+  const Deadline deadline = Deadline::in(*limit);
   Mutex mutex;
   std::condition_variable_any never;
   for (std::string told;;) {

@@ -124,8 +124,7 @@ void DevUp::write_node(const Folder& folder, int number, const std::string& coor
 Status wait_for_members(const std::string& coordinator, const CallContext& context) {
   ClusterOptions options;
   options.url = coordinator;
-  ARROW_ASSIGN_OR_RAISE(Cluster cluster, Cluster::open(options, {}));
-  cluster.stop_with(context.stop);
+  ARROW_ASSIGN_OR_RAISE(Cluster cluster, Cluster::open(options, {}, context.stop));
   Mutex mutex;
   std::condition_variable_any never;
   while (!context.deadline.passed()) {

@@ -11,8 +11,8 @@
 #include "cli/cluster.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/values.h"
 #include "cli/verbs.h"
-#include "config/value.h"
 
 namespace cenote::cli {
 namespace {
@@ -73,12 +73,11 @@ std::string describe(int active, int waiting) {
 }
 
 int DrainCommand::run() const {
-  const Result<Duration> limit = parse_duration(wait_limit);
-  if (!limit.ok()) return fail(kUsage, "--wait-limit: " + limit.status().message());
+  const Result<Duration> limit = limit_from("--wait-limit", wait_limit);
+  if (!limit.ok()) return fail_cluster(limit.status());
   const Interrupt interrupt;
-  Result<Cluster> asked = Cluster::open(cluster);
+  Result<Cluster> asked = Cluster::open(cluster, interrupt.token());
   if (!asked.ok()) return fail_cluster(asked.status());
-  asked->stop_with(interrupt.token());
   const Result<cluster::Snapshot> all = asked->nodes();
   if (!all.ok()) return fail_cluster(all.status());
   const cluster::Node* target = find(*all, node);
@@ -105,7 +104,7 @@ int DrainCommand::run() const {
 int DrainCommand::wait_until_drained(Cluster& cluster, Duration limit,
                                      const std::stop_token& stop) const {
   const TimePoint begin = Clock::now();
-  const Deadline deadline = Deadline::in(limit > Duration::zero() ? limit : Duration::max());
+  const Deadline deadline = Deadline::in(limit);
   std::optional<TimePoint> idle_since;
   std::string last;
   Mutex mutex;

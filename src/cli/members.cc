@@ -72,9 +72,8 @@ struct Listing {
 
 int Listing::members() const {
   const Interrupt interrupt;
-  Result<Cluster> asked = Cluster::open(cluster);
+  Result<Cluster> asked = Cluster::open(cluster, interrupt.token());
   if (!asked.ok()) return fail_cluster(asked.status());
-  asked->stop_with(interrupt.token());
   const Result<cluster::Snapshot> all = asked->nodes();
   if (!all.ok()) return fail_cluster(all.status());
   const std::map<std::string, int64_t> ages = heartbeat_ages(*asked);
@@ -110,9 +109,8 @@ int Listing::members() const {
 
 int Listing::pools() const {
   const Interrupt interrupt;
-  Result<Cluster> asked = Cluster::open(cluster);
+  Result<Cluster> asked = Cluster::open(cluster, interrupt.token());
   if (!asked.ok()) return fail_cluster(asked.status());
-  asked->stop_with(interrupt.token());
   const Result<cluster::Snapshot> all = asked->nodes();
   if (!all.ok()) return fail_cluster(all.status());
   // pool → its instances, in the order of the nodes.

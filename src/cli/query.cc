@@ -22,7 +22,6 @@
 #include "cli/target.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
-#include "config/value.h"
 
 namespace cenote::cli {
 namespace {
@@ -150,9 +149,9 @@ int QueryCommand::run() {
   QueryOptions options;
   options.tag = "cenote query";
   if (!timeout.empty()) {
-    const Result<Duration> limit = parse_duration(timeout);
-    if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
-    if (*limit > Duration::zero()) options.timeout = *limit;
+    const Result<Duration> limit = limit_from("--timeout", timeout);
+    if (!limit.ok()) return fail(kUsage, limit.status().message());
+    options.timeout = *limit;
   }
   Result<DeploymentConfig> config = target.for_calls(&pool_id);
   if (!config.ok()) return fail(config.status());

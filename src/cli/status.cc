@@ -16,8 +16,8 @@
 #include "cli/output.h"
 #include "cli/pretty.h"
 #include "cli/target.h"
+#include "cli/values.h"
 #include "cli/verbs.h"
-#include "config/value.h"
 #include "frame/print.h"
 
 namespace cenote::cli {
@@ -144,9 +144,8 @@ int StatusCommand::worst(const std::vector<Report>& reports, int code) const {
 
 int StatusCommand::print_cluster(const CoordinatorAccess& access, const std::vector<Report>& pools,
                                  const std::stop_token& stop) const {
-  Result<Cluster> asked = Cluster::open(cluster, access);
+  Result<Cluster> asked = Cluster::open(cluster, access, stop);
   if (!asked.ok()) return fail_cluster(asked.status());
-  asked->stop_with(stop);
   const Result<ClusterReport> report = report_cluster(*asked);
   if (!report.ok()) return fail_cluster(report.status());
   const std::string own = pools.empty() ? "" : "pools of this process:\n" + as_table(pools);
@@ -160,8 +159,8 @@ int StatusCommand::print_cluster(const CoordinatorAccess& access, const std::vec
 }
 
 int StatusCommand::run() {
-  const Result<Duration> limit = parse_duration(timeout);
-  if (!limit.ok()) return fail(kUsage, "--timeout: " + limit.status().message());
+  const Result<Duration> limit = limit_from("--timeout", timeout);
+  if (!limit.ok()) return fail(kUsage, limit.status().message());
   cluster.timeout = timeout;
   const bool asks_cluster_alone = !cluster.url.empty() && target.config.empty();
   DeploymentConfig deployment;
@@ -196,7 +195,7 @@ void add_status(CLI::App& app, Command* command) {
   verb->add_option("-o,--output", status->format, "Format")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
-  verb->add_option("--timeout", status->timeout, "Longest time of a check")
+  verb->add_option("--timeout", status->timeout, "Longest time of a check; 0: no limit")
       ->type_name("DURATION")
       ->capture_default_str();
   verb->callback([status, command] { *command = [status] { return status->run(); }; });

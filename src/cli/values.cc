@@ -36,4 +36,12 @@ std::shared_ptr<arrow::Scalar> scalar_from_literal(std::string_view text) {
   return Params::scalar(text);
 }
 
+Result<Duration> limit_from(std::string_view option, std::string_view text) {
+  const Result<Duration> limit = parse_duration(text);
+  if (!limit.ok()) {
+    return make_error(ErrorKind::kInterface, std::string(option) + ": " + limit.status().message());
+  }
+  return *limit > Duration::zero() ? *limit : Duration::max();
+}
+
 }  // namespace cenote::cli

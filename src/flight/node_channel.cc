@@ -56,6 +56,30 @@ Result<Answer> read_answer(const std::shared_ptr<arrow::Buffer>& metadata,
   return decode<Answer>(std::string_view(*metadata));
 }
 
+Status inherited_error() {
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kInterface;
+  detail.sent = Sent::kNo;
+  return make_error(
+      std::move(detail),
+      "this process was forked while it spoke to the node, and a connection to a node "
+      "stays with the process that made it: begin anew in the child");
+}
+
+// gRPC's threads and locks do not live through a fork, and it cannot begin anew: a call of such a
+// child would abort the process ("Mutex::Fer while waiting on Condition").
+Status check_grpc() {
+  static const uint64_t first_used = fork_generation();
+  if (first_used == fork_generation()) return Status::OK();
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kInterface;
+  detail.sent = Sent::kNo;
+  return make_error(std::move(detail),
+                    "this process was forked from one that had called nodes already, and gRPC does "
+                    "not work in such a child: fork before the first call, or start workers anew "
+                    "(multiprocessing's spawn)");
+}
+
 // The rows of an answer.
 class RemoteStream final : public arrow::RecordBatchReader {
  public:
@@ -67,14 +91,18 @@ class RemoteStream final : public arrow::RecordBatchReader {
         on_answer_(std::move(on_answer)),
         on_stop_(std::move(stop), [this] {
           stopped_.store(true);
-          reader_->Cancel();
+          if (!channel_->inherited()) reader_->Cancel();
         }) {}
-  ~RemoteStream() override { (void)Close(); }
+  ~RemoteStream() override {
+    (void)Close();
+    if (channel_->inherited()) (void)reader_.release();
+  }
 
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     batch->reset();
+    if (channel_->inherited()) return inherited_error();
     while (after_end_.ok() && !at_end_) {
       arrow::Result<fl::FlightStreamChunk> chunk = reader_->Next();
       if (!chunk.ok()) return fail(chunk.status());
@@ -92,7 +120,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
   }
 
   Status Close() override {
-    if (at_end_ || !after_end_.ok()) return Status::OK();
+    if (at_end_ || !after_end_.ok() || channel_->inherited()) return Status::OK();
     after_end_ = make_error(ErrorKind::kInterface, "the stream is closed; query again");
     reader_->Cancel();
     return Status::OK();
@@ -106,7 +134,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
   }
 
   const std::shared_ptr<NodeChannel> channel_;  // must outlive its calls
-  const std::unique_ptr<fl::FlightStreamReader> reader_;
+  std::unique_ptr<fl::FlightStreamReader> reader_;
   const std::shared_ptr<arrow::Schema> schema_;
   OnAnswer on_answer_;
   bool at_end_ = false;
@@ -118,6 +146,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
 }  // namespace
 
 Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
+  ARROW_RETURN_NOT_OK(check_grpc());
   const auto location = fl::Location::Parse(options.location);
   if (!location.ok()) {
     return make_error(ErrorKind::kConfig, "'" + options.location +
@@ -155,6 +184,11 @@ Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
 }
 
 NodeChannel::~NodeChannel() {
+  if (inherited()) {
+    canceller_.detach();
+    (void)client_.release();
+    return;
+  }
   {
     const Lock lock(mutex_);
     canceller_.request_stop();
@@ -162,7 +196,8 @@ NodeChannel::~NodeChannel() {
   wake_.notify_all();
 }
 
-NodeChannel::Timed NodeChannel::prepare(Call& call, const QueryOptions& options) const {
+Result<NodeChannel::Timed> NodeChannel::prepare(Call& call, const QueryOptions& options) const {
+  if (inherited()) return inherited_error();
   Timed timed;
   // gRPC puts a message's bytes wherever they fall, and not every reader of frames bears that.
   timed.options.read_options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
@@ -203,7 +238,7 @@ Result<std::unique_ptr<fl::FlightStreamReader>> NodeChannel::get(const Call& cal
 }
 
 Result<RowStream> NodeChannel::stream(Call call, const QueryOptions& options, OnAnswer on_answer) {
-  const Timed timed = prepare(call, options);
+  ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   ARROW_ASSIGN_OR_RAISE(auto schema, reader->GetSchema());
   return std::make_shared<RemoteStream>(shared_from_this(), std::move(reader), std::move(schema),
@@ -211,7 +246,7 @@ Result<RowStream> NodeChannel::stream(Call call, const QueryOptions& options, On
 }
 
 Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options, const OnAnswer& on_answer) {
-  const Timed timed = prepare(call, options);
+  ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   auto chunk = reader->Next();
   if (!chunk.ok()) {
@@ -228,7 +263,7 @@ Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options, const On
 
 Result<Answer> NodeChannel::send(Call call, arrow::RecordBatchReader& rows,
                                  const QueryOptions& options, const OnAnswer& on_answer) {
-  Timed timed = prepare(call, options);
+  ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
   const auto put =
       client_->DoPut(timed.options, fl::FlightDescriptor::Command(encode_any(call)), rows.schema());
   if (!put.ok()) return ended(put.status(), location(), options.stop.stop_requested());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "cenote/error.h"
 #include "cenote/pool.h"
 
+#include "base/fork.h"
 #include "base/mutex.h"
 #include "flight/ticket.h"
 
@@ -46,6 +48,9 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
   ~NodeChannel();
 
   const std::string& location() const { return options_.location; }
+  // By a forked child, which has neither its threads nor gRPC's: every call fails with kInterface,
+  // and what is destroyed leaves gRPC's part alone.
+  bool inherited() const { return born_ != fork_generation(); }
 
   // Ends what waits for the node, which is dead: calls under way end with kConnection. Returns at
   // once. The next call connects anew.
@@ -66,13 +71,14 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
     arrow::flight::FlightCallOptions options;
     Deadline deadline;
   };
-  Timed prepare(Call& call, const QueryOptions& options) const;
+  Result<Timed> prepare(Call& call, const QueryOptions& options) const;
   Result<std::unique_ptr<arrow::flight::FlightStreamReader>> get(const Call& call,
                                                                  const Timed& timed,
                                                                  const QueryOptions& options);
   void cancel_soon(std::string request_id);
   void run_cancels(const std::stop_token& stop);
 
+  const uint64_t born_ = fork_generation();
   const ChannelOptions options_;
   std::string authorization_;
   std::unique_ptr<arrow::flight::FlightClient> client_;

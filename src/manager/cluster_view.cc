@@ -32,16 +32,15 @@ View::Next ClusterView::publish(View::Next next, TimePoint now) {
   std::shared_ptr<const Nodes> nodes;
   {
     const Lock lock(mutex_);
-    if (!last_failure_.ok() && listed_ && options_.metrics != nullptr) {
-      options_.metrics->reconnected(now - failing_since_);
-    }
+    if (cut_off_ && options_.metrics != nullptr) options_.metrics->reconnected(now - *cut_off_);
+    cut_off_.reset();
     last_failure_ = Status::OK();
     if (view_.version() != published_) nodes = std::make_shared<const Nodes>(view_.nodes());
   }
   if (nodes != nullptr && options_.on_nodes) options_.on_nodes(*nodes);
   const Lock lock(mutex_);
   if (nodes != nullptr) show(std::move(nodes));
-  listed_ = listed_ || view_.age(now).has_value();
+  known_nodes_ = known_nodes_ || !view_.nodes().empty();
   known_.notify_all();
   return next == View::Next::kGoOn ? view_.tick(now) : next;
 }
@@ -103,8 +102,9 @@ void ClusterView::failed(const Status& why) {
     const Lock lock(mutex_);
     first = last_failure_.ok();
     last_failure_ = why;
-    if (first) failing_since_ = Clock::now();
-    const std::optional<Duration> age = view_.age(Clock::now());
+    const TimePoint now = Clock::now();
+    const std::optional<Duration> age = view_.age(now);
+    if (first && age) cut_off_ = now;
     if (first && age && options_.metrics != nullptr) options_.metrics->cut_off(*age);
   }
   if (!first) return;
@@ -124,10 +124,10 @@ bool ClusterView::wait_until_known(const CallContext& context) const {
     known_.notify_all();
   });
   Lock lock(mutex_);
-  while (!listed_ && !context.stop.stop_requested() && !context.deadline.passed()) {
+  while (!known_nodes_ && !context.stop.stop_requested() && !context.deadline.passed()) {
     known_.wait_until(lock, context.deadline.at());
   }
-  return listed_;
+  return known_nodes_;
 }
 
 std::string ClusterView::age_text() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -40,7 +41,8 @@ class ClusterView final : private discovery::Watcher {
 
   // Null: no node serves the pool, or nothing is known yet.
   std::shared_ptr<const route::Targets> targets(std::string_view pool_id) const;
-  // Waits for the first list, which comes soon or not at all; false: none came.
+  // Waits for the first list with nodes, which comes soon or not at all; false: none came. A
+  // coordinator that has just started has an empty one.
   bool wait_until_known(const CallContext& context) const;
   // Why a pool has no target: which nodes there are, how they are, how old the view is.
   std::string explain(std::string_view pool_id) const;
@@ -65,14 +67,14 @@ class ClusterView final : private discovery::Watcher {
   mutable Mutex mutex_;  // guards all below; memory only
   mutable std::condition_variable_any known_;
   cluster::View view_ CENOTE_GUARDED_BY(mutex_);
-  bool listed_ CENOTE_GUARDED_BY(mutex_) = false;
+  bool known_nodes_ CENOTE_GUARDED_BY(mutex_) = false;  // there were some once
   // What readers are shown, all of one version of the view.
   uint64_t published_ CENOTE_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<const Nodes> nodes_ CENOTE_GUARDED_BY(mutex_) = std::make_shared<const Nodes>();
   std::map<std::string, std::shared_ptr<const route::Targets>, std::less<>> targets_
       CENOTE_GUARDED_BY(mutex_);
   Status last_failure_ CENOTE_GUARDED_BY(mutex_);  // OK again with the next answer
-  TimePoint failing_since_ CENOTE_GUARDED_BY(mutex_);
+  std::optional<TimePoint> cut_off_ CENOTE_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: ends before what it uses
 };

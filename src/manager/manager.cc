@@ -107,6 +107,9 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::pool(std::string_view
     if (pool->id() == id) return pool;
     known += (known.empty() ? "" : ", ") + pool->id();
   }
+  if (parts_->left_behind()) {
+    return make_error(ErrorKind::kInterface, "pool '" + std::string(id) + "': " + kLeftBehind);
+  }
   return make_error(ErrorKind::kUnknownPool,
                     "there is no pool '" + std::string(id) + "'; " +
                         (known.empty() ? "none has been created" : "there are: " + known));

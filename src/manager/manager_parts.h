@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "cenote/manager.h"
 
+#include "base/fork.h"
 #include "base/mutex.h"
 #include "manager/distributed_metrics.h"
 #include "manager/exposition.h"
@@ -16,6 +18,12 @@
 #include "net/http_server.h"
 
 namespace cenote {
+
+// Of a forked child, for its user.
+inline constexpr const char* kLeftBehind =
+    "this process was forked from one that had joined the cluster, whose connections to nodes stay "
+    "with it: fork before the first call and make the manager in each child, or start workers anew "
+    "(multiprocessing's spawn)";
 
 struct DistributedPoolManager::Parts {
   DeploymentMode mode = DeploymentMode::kStandalone;
@@ -29,8 +37,20 @@ struct DistributedPoolManager::Parts {
   // Drains of pools that were replaced; joined at the end.
   std::vector<std::future<void>> retiring_ CENOTE_GUARDED_BY(mutex_);
 
+  const uint64_t born_ = fork_generation();
   std::unique_ptr<Router> router_;                           // null in mode standalone
   std::unique_ptr<DistributedMetrics> distributed_metrics_;  // of the router
+
+  ~Parts() {
+    // The parent's: its threads are not here, and its sockets not ours to close.
+    if (!left_behind()) return;
+    (void)distributed_metrics_.release();
+    (void)router_.release();
+  }
+  // A forked child has not joined the cluster that its parent is in.
+  bool left_behind() const { return router_ != nullptr && born_ != fork_generation(); }
+  // Null where calls stay in this process.
+  Router* router() const { return left_behind() ? nullptr : router_.get(); }
 
   // Last, so that it stops before what it reads dies. Null: off.
   std::unique_ptr<HttpServer> prometheus_;
@@ -64,7 +84,7 @@ struct DistributedPoolManager::Parts {
   std::string exposition() const {
     std::vector<std::string> texts;
     for (const auto& pool : pools()) texts.push_back(pool->prometheus());
-    if (router_ != nullptr) texts.push_back(router_->exposition());
+    if (router() != nullptr) texts.push_back(router()->exposition());
     return merge_expositions(texts);
   }
 

@@ -118,7 +118,7 @@ Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
   const auto own = parts_->find(pool_id);
-  Router* const router = parts_->router_.get();
+  Router* const router = parts_->router();
   return routed<std::shared_ptr<arrow::Table>>(
       *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
       origin,
@@ -138,7 +138,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execut
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
   const auto own = parts_->find(pool_id);
-  Router* const router = parts_->router_.get();
+  Router* const router = parts_->router();
   return routed<std::shared_ptr<arrow::RecordBatchReader>>(
       *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
       origin,
@@ -159,7 +159,7 @@ Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::s
   RoutedCall call{pool_id};
   call.repeatable = options.access == Access::kReadOnly;
   return routed<int64_t>(
-      *this, own.get(), parts_->router_.get(), call, options, origin,
+      *this, own.get(), parts_->router(), call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.execute(sql, params, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.execute(sql, params, now);
@@ -173,7 +173,7 @@ Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const I
   RoutedCall call{pool_id};
   call.once = true;
   return routed<int64_t>(
-      *this, own.get(), parts_->router_.get(), call, options, origin,
+      *this, own.get(), parts_->router(), call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.ingest(target, rows, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.ingest(target, rows, now);
@@ -190,7 +190,7 @@ Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
   call.lasting = true;
   call.need = transaction.read_only ? route::Need::kRead : route::Need::kWrite;
   return routed<Transaction>(
-      *this, own.get(), parts_->router_.get(), call, options, origin,
+      *this, own.get(), parts_->router(), call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.begin(transaction, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.begin(transaction, now);
@@ -199,8 +199,8 @@ Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
 
 std::vector<std::string> DistributedPoolManager::discover_pools() const {
   std::vector<std::string> ids = list_pools();
-  if (parts_->router_ != nullptr) {
-    for (std::string& id : parts_->router_->view().pool_ids()) ids.push_back(std::move(id));
+  if (const Router* router = parts_->router()) {
+    for (std::string& id : router->view().pool_ids()) ids.push_back(std::move(id));
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -208,6 +208,11 @@ std::vector<std::string> DistributedPoolManager::discover_pools() const {
 }
 
 std::optional<ClusterStatus> DistributedPoolManager::cluster_status() const {
+  if (parts_->left_behind()) {
+    ClusterStatus status;
+    status.last_error = kLeftBehind;
+    return status;
+  }
   if (parts_->router_ == nullptr) return std::nullopt;
   return parts_->router_->view().status();
 }

@@ -217,6 +217,21 @@ def test_status_checks_every_pool(run: Run, config: pathlib.Path) -> None:
     assert one[0]["health"] == "up" and one[0]["error"] is None
 
 
+def test_a_status_without_a_limit_of_time_judges_as_with_one(run: Run, config: pathlib.Path) -> None:
+    with config.open("a") as file:
+        file.write(f"    - {{id: gone, type: postgresql, config: {{host: 127.0.0.1, port: {free_port()}}}}}\n")
+    result = run("status", "--timeout", "0", "-o", "json")
+    assert result.returncode == 4, result.stderr
+    health = {pool["pool_id"]: pool["health"] for pool in json.loads(result.stdout)}
+    assert health == {"main_db": "up", "scratch": "up", "gone": "down"}
+
+
+def test_a_status_of_a_server_without_a_limit_of_time(run: Run, postgresql: str) -> None:
+    result = run("status", "--timeout", "0", "--url", postgresql, "-o", "json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)[0]["health"] == "up"
+
+
 def test_status_tells_the_pool_that_is_down_and_still_shows_the_others(run: Run, config: pathlib.Path) -> None:
     with config.open("a") as file:
         file.write(f"    - {{id: gone, type: postgresql, config: {{host: 127.0.0.1, port: {free_port()}}}}}\n")

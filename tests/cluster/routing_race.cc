@@ -1,20 +1,18 @@
 // Calls through a manager of mode coordinated, with real nodes and a coordinator that says what the
 // test wants.
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
-#include <system_error>
 #include <thread>
 
 #include <arrow/api.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "canned_coordinator.h"
 #include "node/node.h"
+#include "temporary_folder.h"
 
 namespace cenote {
 namespace {
@@ -29,21 +27,6 @@ constexpr const char* kEndless =
 
 class Routing : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("cenote-routing-" + std::to_string(::getpid()) + "-" +
-                  testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override {
-    manager_.reset();
-    nodes_.clear();
-    // Connections of pools that have ended may still remove files of theirs.
-    for (std::error_code error{1, std::generic_category()}; error;) {
-      std::filesystem::remove_all(directory_, error);
-    }
-  }
-
   PoolConfig sqlite(const std::string& file, const std::string& id = "main_db") const {
     PoolConfig pool;
     pool.id = id;
@@ -114,7 +97,7 @@ class Routing : public testing::Test {
     return true;
   }
 
-  std::filesystem::path directory_;
+  const TemporaryFolder directory_{"cenote-routing"};
   CannedCoordinator coordinator_;
   std::map<std::string, std::unique_ptr<node::Node>> nodes_;
   std::map<std::string, cluster::Node> shown_;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import signal
@@ -76,9 +77,29 @@ async def test_all_calls_work_over_a_node(two: Cluster) -> None:
     assert [len(frame) for frame in frames] == [2, 1]
     assert frames[0].meta["node"] == "n1"
     assert await pool.health_check("main_db")
+    with pytest.raises(cenote.NotSupportedError, match="on other nodes"):
+        await pool.get_pool_status("main_db")
+    with pytest.raises(cenote.UnknownPool):
+        await pool.get_pool_status("nobody's")
     with pytest.raises(cenote.IntegrityError):
         await pool.execute("main_db", "create unique index u on t (i)")
         await pool.execute("main_db", "insert into t values (1, 'again')")
+
+
+async def test_calls_that_wait_for_a_transaction_do_not_keep_it_from_its_end(tmp_path: pathlib.Path) -> None:
+    """More of them than there are threads: the others wait without one."""
+    with cluster(tmp_path, "n1") as one:
+        pool = connect(one)
+        await pool.execute("main_db", "create table t (i integer)")
+        async with pool.transaction("main_db") as transaction:
+            await transaction.execute("insert into t values (0)")
+            waiting = [asyncio.create_task(pool.execute("main_db", "insert into t values (1)")) for _ in range(200)]
+            late = asyncio.create_task(pool.execute("main_db", "insert into t values (2)", timeout=0.2))
+            with pytest.raises(cenote.DbPoolError, match="time"):
+                await late
+            assert len(await transaction.query("select * from t")) == 1
+        assert await asyncio.gather(*waiting) == [1] * 200
+        assert len(list(pathlib.Path("/proc/self/task").iterdir())) < 128 + 100
 
 
 def test_blocking_calls_work_over_a_node(two: Cluster) -> None:

@@ -1,20 +1,18 @@
 // A node in this process with an SQLite database of its own, and pools on it as a client has them.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <semaphore>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include <arrow/api.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "flight/remote_pool.h"
 #include "node/node.h"
+#include "temporary_folder.h"
 
 namespace cenote::node {
 
@@ -30,21 +28,6 @@ inline std::string series(int64_t rows) {
 
 class ServingTest : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("cenote-node-" + std::to_string(::getpid()) + "-" +
-                  testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override {
-    pool_.reset();
-    node_.reset();
-    // Connections of pools that have ended may still remove files of theirs.
-    for (std::error_code error{1, std::generic_category()}; error;) {
-      std::filesystem::remove_all(directory_, error);
-    }
-  }
-
   DeploymentConfig config() const {
     DeploymentConfig config;
     PoolConfig pool;
@@ -97,7 +80,7 @@ class ServingTest : public testing::Test {
     return (*(*table)->column(0)->GetScalar(0))->ToString();
   }
 
-  std::filesystem::path directory_;
+  const TemporaryFolder directory_{"cenote-node"};
   std::unique_ptr<Node> node_;
   std::unique_ptr<flight::RemotePool> pool_;
 };

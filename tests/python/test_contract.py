@@ -125,6 +125,20 @@ async def test_default_sizes_are_the_originals(tmp_path: pathlib.Path) -> None:
         assert "localhost:5432/shop" in (await pools.get_pool_status("port"))["endpoint"]
 
 
+async def test_a_uri_is_overridden_by_what_the_caller_gave_alone() -> None:
+    uri = "postgresql://user@127.0.0.9:7001/shop"
+    async with cenote.DatabasePool() as pools:
+
+        async def endpoint(pool_id: str, *arguments: Any, **settings: Any) -> str:
+            await pools.create_pool(pool_id, "postgresql", *arguments, min_connections=0, **settings)
+            return str((await pools.get_pool_status(pool_id))["endpoint"])
+
+        assert await endpoint("plain", uri=uri) == "127.0.0.9:7001/shop"
+        assert await endpoint("nested", config={"uri": uri}) == "127.0.0.9:7001/shop"
+        assert await endpoint("moved", "localhost", uri=uri) == "localhost:7001/shop"
+        assert await endpoint("named", host="127.0.0.1", port=1, database="x", uri=uri) == "127.0.0.1:1/x"
+
+
 async def test_queries_and_statements(pools: cenote.DatabasePool) -> None:
     assert await pools.execute("main", "insert into item values (?, ?)", {"second": 1, "first": "a"}) == 1
     assert await pools.execute("main", "insert into item values (:id, :name)", {"name": "b", "id": 2}) == 1
