@@ -128,9 +128,10 @@ TEST_F(Etcd, a_watch_whose_history_is_gone_says_so) {
 TEST_F(Etcd, a_silent_watch_is_found_out_by_asking_another_server) {
   const std::string end = etcd::end_of_prefix(key(""));
   uint64_t revision = put("a", "1");
+  client_ = std::make_unique<EtcdClient>(*EtcdClient::make(impatient(urls_)));
   // It does not matter whether it leads.
   const Paused paused(pid_of(client_->url()));
-  EtcdClient other = *EtcdClient::make(options());
+  EtcdClient other = *EtcdClient::make(impatient(urls_));
   ASSERT_TRUE(eventually([&] {
     const auto done = other.commit(context(), {{}, {{key("a"), "2", 0}}, {}});
     return done.ok() && done->revision > revision;
@@ -145,18 +146,17 @@ TEST_F(Etcd, a_silent_watch_is_found_out_by_asking_another_server) {
 
 TEST_F(Etcd, a_paused_leader_is_left_within_a_second_and_the_others_go_on) {
   const Paused paused(leader());
-  StoreOptions all = options();
-  all.endpoints = {leader_};
-  EtcdClient alone = *EtcdClient::make(all);
+  EtcdClient alone = *EtcdClient::make(impatient({leader_}));
   const auto stuck = alone.range({Deadline(), {}}, key("a"), "");
   ASSERT_FALSE(stuck.ok()) << "it answers nobody";
   EXPECT_EQ(error_kind(stuck.status()), ErrorKind::kQueryTimeout);
   EXPECT_NE(stuck.status().message().find(leader_), std::string::npos) << stuck.status();
+  EtcdClient client = *EtcdClient::make(impatient(urls_));
   ASSERT_TRUE(eventually([&] {
-    const auto done = client_->commit(context(), {{}, {{key("a"), "1", 0}}, {}});
+    const auto done = client.commit(context(), {{}, {{key("a"), "1", 0}}, {}});
     return done.ok();
   }));
-  EXPECT_NE(client_->url(), leader_);
+  EXPECT_NE(client.url(), leader_);
 }
 
 TEST_F(Etcd, a_server_that_is_not_there_is_passed_over_at_once) {

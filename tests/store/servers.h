@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/mutex.h"
 #include "store/endpoints.h"
 
 namespace cenote::store {
@@ -32,10 +34,14 @@ inline std::string variable(const std::string& name) {
 
 // Asks until it holds; servers need a moment to agree on a leader.
 inline bool eventually(const std::function<bool()>& condition) {
-  const TimePoint end = Clock::now() + std::chrono::seconds(30);
+  const TimePoint end = Clock::now() + std::chrono::seconds(60);
   while (!condition()) {
     if (Clock::now() > end) return false;
-    std::this_thread::yield();
+    // A server that is busy with an election is not to be asked without a break.
+    Mutex mutex;
+    Lock lock(mutex);
+    std::condition_variable_any never;
+    never.wait_for(lock, std::chrono::milliseconds(20));
   }
   return true;
 }
@@ -67,11 +73,18 @@ class StoreServers : public testing::Test {
   StoreOptions options() const {
     StoreOptions options;
     options.endpoints = urls_;
+    options.call_timeout = std::chrono::seconds(10);  // a machine under test may be slow
+    return options;
+  }
+  // As processes have them.
+  StoreOptions impatient(std::vector<std::string> urls) const {
+    StoreOptions options;
+    options.endpoints = std::move(urls);
     return options;
   }
   // The server with TLS that lets nobody in without a token or a login.
   StoreOptions secure() const {
-    StoreOptions options;
+    StoreOptions options = this->options();
     options.endpoints = {variable(name_ + "_SECURE")};
     const std::string files = variable(name_ + "_TLS");
     options.tls = {files + "/ca.crt", files + "/server.crt", files + "/server.key"};
@@ -90,7 +103,7 @@ class StoreServers : public testing::Test {
     return std::string("cenote-test/") + std::to_string(::getpid()) + "/" +
            testing::UnitTest::GetInstance()->current_test_info()->name() + "/" + what;
   }
-  static CallContext context() { return {Deadline::in(std::chrono::seconds(10)), {}}; }
+  static CallContext context() { return {Deadline::in(std::chrono::seconds(20)), {}}; }
 
   const std::string name_;
   std::vector<std::string> urls_;
