@@ -1,0 +1,85 @@
+// The texts that stores keep.
+#include "discovery/directory.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cluster/wire.h"
+
+namespace cenote::discovery {
+
+std::string entry_text(const Entry& entry) {
+  Json value = {{"about", cluster::to_json(entry.about)},
+                {"sequence", json_number(entry.sequence)},
+                {"draining", entry.draining},
+                {"config_version", json_number(entry.config_version)}};
+  if (entry.config_rejected) {
+    value["config_rejected"] = json_number(*entry.config_rejected);
+    value["config_reason"] = entry.config_reason;
+  }
+  // In ASCII it may be cut anywhere.
+  return value.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Result<Entry> entry_from(std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(text));
+  Entry entry;
+  JsonReader reader(value);
+  if (const Json* about = reader.child("about", true)) {
+    ARROW_ASSIGN_OR_RAISE(entry.about, cluster::registration_from(*about));
+  }
+  reader.maybe("sequence", &entry.sequence);
+  reader.maybe("draining", &entry.draining);
+  reader.maybe("config_version", &entry.config_version);
+  uint64_t rejected = 0;
+  reader.maybe("config_rejected", &rejected);
+  if (rejected != 0) entry.config_rejected = rejected;
+  reader.maybe("config_reason", &entry.config_reason);
+  ARROW_RETURN_NOT_OK(reader.finish(true));
+  return entry;
+}
+
+std::string config_text(const ConfigVersion& version) {
+  return Json{{"version", json_number(version.version)},
+              {"content", version.content},
+              {"at", version.at},
+              {"who", version.who}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<ConfigVersion> config_from(std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(text));
+  ConfigVersion version;
+  JsonReader reader(value);
+  reader.get("version", &version.version);
+  reader.get("content", &version.content);
+  reader.maybe("at", &version.at);
+  reader.maybe("who", &version.who);
+  ARROW_RETURN_NOT_OK(reader.finish(true));
+  return version;
+}
+
+std::string head_text(uint64_t version) {
+  return Json{{"version", json_number(version)}}.dump();
+}
+
+Result<uint64_t> head_from(std::string_view text) {
+  ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(text));
+  uint64_t version = 0;
+  JsonReader reader(value);
+  reader.get("version", &version);
+  ARROW_RETURN_NOT_OK(reader.finish(true));
+  return version;
+}
+
+Status check_cluster_name(std::string_view name) {
+  const bool plain =
+      !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      });
+  if (plain) return Status::OK();
+  return make_error(ErrorKind::kConfig, "discovery.cluster '" + std::string(name) +
+                                            "' must be 1 to 64 of a-z, 0-9 and '-'");
+}
+
+}  // namespace cenote::discovery
