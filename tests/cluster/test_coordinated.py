@@ -211,7 +211,7 @@ def test_a_configuration_reaches_the_nodes(two: Cluster) -> None:
         f"{two.url}/v1/config/default",
         method="PUT",
         headers={"If-Match": '"0"', "Content-Type": "application/json"},
-        data=content.encode(),
+        data=json.dumps({"content": content}).encode(),
     )
     with urllib.request.urlopen(request) as answer:
         assert answer.status in (200, 201, 202)

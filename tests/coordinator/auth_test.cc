@@ -23,6 +23,7 @@ const Rule kRules[] = {
     {"GET", "/v1/nodes", "/v1/nodes", "ncov"},
     {"PUT", "/v1/nodes/n9/heartbeat", "/v1/nodes/{id}/heartbeat", "n"},
     {"PUT", "/v1/nodes/n9/metrics", "/v1/nodes/{id}/metrics", "n"},
+    {"PUT", "/v1/clients/c9/metrics", "/v1/clients/{id}/metrics", "nco"},
     {"POST", "/v1/nodes/n9/drain", "/v1/nodes/{id}/drain", "o"},
     {"POST", "/v1/nodes/n9/undrain", "/v1/nodes/{id}/undrain", "o"},
     {"DELETE", "/v1/nodes/n9?incarnation=1", "/v1/nodes/{id}", "no"},
