@@ -163,6 +163,12 @@ std::vector<std::string> ClusterView::pool_ids() const {
   return ids;
 }
 
+bool ClusterView::is_up(std::string_view node_id) const {
+  const Lock lock(mutex_);
+  const auto found = nodes_->find(node_id);
+  return found != nodes_->end() && found->second.state == cluster::NodeState::kUp;
+}
+
 ClusterStatus ClusterView::status() const {
   const Lock lock(mutex_);
   ClusterStatus status;

@@ -47,6 +47,8 @@ class ClusterView final : private discovery::Watcher {
   // Why a pool has no target: which nodes there are, how they are, how old the view is.
   std::string explain(std::string_view pool_id) const;
   std::vector<std::string> pool_ids() const;
+  // False too for a node that is not known.
+  bool is_up(std::string_view node_id) const;
   ClusterStatus status() const;
 
  private:

@@ -227,7 +227,8 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
     tries.push_back({chosen->target->node_id, chosen->target->location, Clock::now() - now,
                      std::move(outcome.status)});
     tried.push_back(std::move(*chosen));
-    if (!go_on || !budget_.take()) break;
+    // A place that the whole cluster gave up is no reason to hold its callers back.
+    if (!go_on || (view_->is_up(tried.back().target->node_id) && !budget_.take())) break;
     metrics_.retried();
   }
   const Duration took = Clock::now() - begin;
