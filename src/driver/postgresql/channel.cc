@@ -20,21 +20,21 @@ constexpr std::chrono::milliseconds kCalm{10};
 // How many statements of this process wait for their server.
 class Waiting {
  public:
-  explicit Waiting(TimePoint now) : calm_(crowded_.load(std::memory_order_relaxed) < now - kCalm) {
-    if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) return;
+  explicit Waiting(TimePoint now) : calm_(crowded.load(std::memory_order_relaxed) < now - kCalm) {
+    if (waiting.fetch_add(1, std::memory_order_relaxed) == 0) return;
     // Written seldom, as all threads read it: ahead, so that it holds for 2 × kCalm.
-    if (calm_) crowded_.store(now + kCalm, std::memory_order_relaxed);
+    if (calm_) crowded.store(now + kCalm, std::memory_order_relaxed);
     calm_ = false;
   }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
-  ~Waiting() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  ~Waiting() { waiting.fetch_sub(1, std::memory_order_relaxed); }
 
   bool calm() const { return calm_; }
 
  private:
-  static inline std::atomic<int> waiting_{0};
-  static inline std::atomic<TimePoint> crowded_{TimePoint::min()};
+  static inline std::atomic<int> waiting{0};
+  static inline std::atomic<TimePoint> crowded{TimePoint::min()};
   bool calm_;
 };
 
