@@ -236,7 +236,7 @@ def module(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, ROOT / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.execmodule(module)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -52,7 +52,11 @@ SPECIALISES = {"mssql": "odbc"}
 # (pattern, where it is allowed, what to use instead)
 BANS = [
     (r"\bstd::(recursive_)?mutex\b", r"^src/base/mutex\.h$", "Mutex of base/mutex.h, which clang can check"),
-    (r"\bboost[:/]+asio|\bboost[:/]+beast", r"^(src/net/|include/cenote/asio\.h|tests/)", "net/: only it knows Asio"),
+    (
+        r"\bboost[:/]+asio|\bboost[:/]+beast",
+        r"^(src/net/|include/cenote/asio\.h|tests/|bench/coordinator\.cc)",
+        "net/: only it knows Asio",
+    ),
     (r"\bthrow\b", r"^(python/|src/pool/fork)", "arrow::Status: nothing of ours throws"),
     (
         r"#include <arrow/api\.h>",

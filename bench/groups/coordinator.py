@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 from collections.abc import Iterator
 
-from harness import PROGRAMS, ROOT, Bench, Result, Row, at_most, figures
+from harness import PROGRAMS, ROOT, Bench, Figures, Result, Row, at_most, figures
 
 TITLE = "One coordinator on one core: nodes with 1 s heartbeats and a watch each"
 
@@ -45,6 +45,23 @@ def measured(folder: pathlib.Path, nodes: int) -> list[Result]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def derived(results: list[Result], nodes: int) -> list[Result]:
+    """What one heartbeat and one event cost, of each repetition: what docs/scaling.md multiplies."""
+    calm = [result for result in results if result["nodes"] == nodes and result["who"] == "calm"]
+    changing = [result for result in results if result["nodes"] == nodes and result["who"] == "changing"]
+    costs = []
+    for before, after in zip(calm, changing, strict=True):
+        events = after["changes_per_s"] * nodes
+        costs.append(
+            {
+                "beat_us": before["cpu"] / 100 / before["beats_per_s"] * 1e6,
+                "event_us": max(0.0, after["cpu"] - before["cpu"]) / 100 / events * 1e6,
+                "event_bytes": (after["watch_kb_per_s"] - before["watch_kb_per_s"]) * 1e3 / events,
+            }
+        )
+    return costs
+
+
 def run(bench: Bench) -> Iterator[Row]:
     def all_sizes() -> list[Result]:
         return [result for nodes in SIZES for result in measured(bench.scratch, nodes)]
@@ -70,3 +87,11 @@ def run(bench: Bench) -> Iterator[Row]:
         yield row(nodes, "2 changes/s: the coordinator's core", "cpu", "%", "changing")
         yield row(nodes, "2 changes/s: the last watch knows", "told_max_ms", "ms", "changing")
         yield row(nodes, "2 changes/s: to the watches", "watch_kb_per_s", "kB/s", "changing")
+    costs = derived(results, SIZES[-1])
+
+    def cost(what: str, key: str, unit: str) -> Row:
+        return Row(what, Figures(tuple(each[key] for each in costs), unit))
+
+    yield cost("the core's time for a heartbeat, its share of metrics and bookmarks", "beat_us", "µs")
+    yield cost("the core's time for an event to one watch", "event_us", "µs")
+    yield cost("bytes of an event to one watch", "event_bytes", "B")

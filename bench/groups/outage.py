@@ -34,6 +34,7 @@ def reads(fault: str) -> list[Result]:
     from processes import cluster
 
     with tempfile.TemporaryDirectory() as folder, cluster(pathlib.Path(folder), *outages.NODES) as made:
+        asyncio.run(outages.settled(made))
         got = asyncio.run(getattr(outages, fault)(made, 10.0))
     return [of_reads(fault, got)]
 
@@ -50,6 +51,7 @@ def coordinator() -> list[Result]:
     from processes import cluster
 
     with tempfile.TemporaryDirectory() as folder, cluster(pathlib.Path(folder), *outages.NODES) as made:
+        asyncio.run(outages.settled(made))
         got, census = asyncio.run(outages.coordinator_dead(made, DOWN, WATCHED))
     return [of_reads("coordinator", got) | {"evictions": census.evictions}]
 

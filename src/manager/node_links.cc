@@ -23,6 +23,24 @@ Result<std::string> read_pem(const std::string& path, std::string_view key) {
 
 }  // namespace
 
+void Gate::begin(TimePoint now) {
+  // The first to wait does not blame the target for the time when nobody asked it anything.
+  if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) heard(now);
+  load_->begin();
+}
+
+bool Gate::is_silent(TimePoint now) const {
+  return waiting_.load(std::memory_order_relaxed) > 0 &&
+         now.time_since_epoch().count() - heard_.load(std::memory_order_relaxed) > kSilent.count();
+}
+
+bool Gate::is_to_ask(TimePoint now) {
+  const int64_t time = now.time_since_epoch().count();
+  int64_t before = asked_.load(std::memory_order_relaxed);
+  return time - before > kSilent.count() &&
+         asked_.compare_exchange_strong(before, time, std::memory_order_relaxed);
+}
+
 bool Gate::allow(TimePoint now) {
   const Lock lock(mutex_);
   return breaker_.allow(now);

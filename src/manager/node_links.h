@@ -2,6 +2,7 @@
 // node leaves or starts anew, and for each pool there a breaker.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,10 +18,26 @@
 
 namespace cenote {
 
-// The breaker of one target, and what it tells the choice. Thread-safe.
+// The breaker of one target, what it tells the choice, and whether the target still says anything.
+// A process that is stopped, or a machine that is cut off, closes no connection: without the latter
+// every call of its turn would wait there until the coordinator tells. Thread-safe.
 class Gate {
  public:
+  // Nothing heard for this long, while calls wait: it is asked before it gets more.
+  static constexpr Duration kSilent = std::chrono::milliseconds(500);
+
   explicit Gate(std::shared_ptr<route::Load> load) : load_(std::move(load)) { load_->open(); }
+
+  // A call waits for its answer from here on, until it is answered or given up.
+  void begin(TimePoint now);
+  void no_longer_waits() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  // Anything came from the target.
+  void heard(TimePoint now) {
+    heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  bool is_silent(TimePoint now) const;
+  // Whether this caller is the one to ask a silent target for a sign of life; once in kSilent.
+  bool is_to_ask(TimePoint now);
 
   // May a call go there? While half-open one at a time.
   bool allow(TimePoint now);
@@ -32,6 +49,9 @@ class Gate {
 
  private:
   const std::shared_ptr<route::Load> load_;
+  std::atomic<int> waiting_{0};
+  std::atomic<int64_t> heard_{0};
+  std::atomic<int64_t> asked_{0};
   Mutex mutex_;  // guards the breaker; memory only
   route::Breaker breaker_ CENOTE_GUARDED_BY(mutex_);
 };

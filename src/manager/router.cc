@@ -58,6 +58,7 @@ Status not_sent(const Status& status) {
 
 InFlight::~InFlight() {
   const TimePoint now = Clock::now();
+  if (!answered_) gate_->no_longer_waits();
   gate_->load().end(now, answered_ ? latency_ : now - begin_, failed_);
 }
 
@@ -70,6 +71,7 @@ void InFlight::ended(const Status& status, std::string_view location) {
     failed_ = true;
     gate_->unclear(now, random_bits());
   } else {
+    gate_->heard(now);
     gate_->succeeded(now);
     if (refused(status)) gate_->load().shut(now + kPassOver);
   }
@@ -77,7 +79,10 @@ void InFlight::ended(const Status& status, std::string_view location) {
 
 void InFlight::answered() {
   if (std::exchange(answered_, true)) return;
-  latency_ = Clock::now() - begin_;
+  const TimePoint now = Clock::now();
+  latency_ = now - begin_;
+  gate_->heard(now);
+  gate_->no_longer_waits();
 }
 
 Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
@@ -111,6 +116,13 @@ bool Router::may_go_on(const RoutedCall& call, const Status& status) {
   }
 }
 
+bool Router::has_another(const RoutedCall& call, const route::Targets& targets,
+                         std::vector<const route::Target*> passed, const route::Target& but) const {
+  passed.push_back(&but);
+  return targets.choose(call.need, *balancer_, Clock::now(), random_bits(), passed).target !=
+         nullptr;
+}
+
 Result<Router::Chosen> Router::choose(const RoutedCall& call,
                                       const std::vector<Chosen>& tried) const {
   const TimePoint now = Clock::now();
@@ -118,17 +130,28 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
   std::vector<const route::Target*> passed;
   for (const Chosen& each : tried) passed.push_back(each.target);
   Chosen shut;
+  const auto pass_over = [&](Chosen chosen) {
+    passed.push_back(chosen.target);
+    if (shut.target == nullptr) shut = std::move(chosen);
+  };
   for (size_t i = 0; targets != nullptr && i <= targets->size(); ++i) {
     const route::Targets::Choice choice =
         targets->choose(call.need, *balancer_, now, random_bits(), passed);
     if (choice.target == nullptr) break;
     ARROW_ASSIGN_OR_RAISE(Link link, links_->link(*choice.target, call.pool_id));
     if (call.repeatable && !call.lasting) link.hold.reset();
-    const bool open = link.gate->allow(now);
     Chosen chosen{targets, choice.target, choice.probe_first, std::move(link)};
-    if (open) return chosen;
-    passed.push_back(choice.target);
-    if (shut.target == nullptr) shut = std::move(chosen);
+    Gate& gate = *chosen.link.gate;
+    // Only where there are others: who has one node waits for it.
+    if (gate.is_silent(now) && has_another(call, *targets, passed, *choice.target)) {
+      if (!gate.is_to_ask(now)) {
+        pass_over(std::move(chosen));
+        continue;
+      }
+      chosen.probe = true;
+    }
+    if (gate.allow(now)) return chosen;
+    pass_over(std::move(chosen));
   }
   // Rather a target that failed lately than none.
   if (shut.target != nullptr) return shut;
@@ -174,6 +197,7 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
       flight->ended(not_sent(alive), location);
       return {refused(alive) ? alive : not_sent(alive), false};
     }
+    chosen.link.gate->heard(Clock::now());
   }
   Status status = attempt(pool, options, flight);
   if (error_kind(status) == ErrorKind::kCancelled && !options.stop.stop_requested()) {

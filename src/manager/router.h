@@ -37,7 +37,7 @@ struct RoutedCall {
 // long as that.
 class InFlight {
  public:
-  explicit InFlight(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) { gate_->load().begin(); }
+  explicit InFlight(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) { gate_->begin(begin_); }
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
   ~InFlight();
@@ -108,6 +108,8 @@ class Router {
     Status status;
     bool reached = false;  // the call itself went out, not only the question before it
   };
+  bool has_another(const RoutedCall& call, const route::Targets& targets,
+                   std::vector<const route::Target*> passed, const route::Target& but) const;
   Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried) const;
   Status nothing_left(const RoutedCall& call, bool known) const;
   Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,

@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import cenote
 from processes import Cluster
@@ -29,6 +30,18 @@ async def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about within 30 s"
         await asyncio.sleep(0.02)
+
+
+def _published(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/v1/nodes", timeout=10) as answer:
+        published: dict[str, Any] = json.load(answer)
+        return published
+
+
+async def settled(cluster: Cluster) -> None:
+    """A coordinator that has just started judges nobody for a while."""
+    while (await asyncio.to_thread(_published, cluster.url))["provisional"]:
+        await asyncio.sleep(0.1)
 
 
 async def client(cluster: Cluster) -> cenote.DistributedDatabasePool:
@@ -143,17 +156,11 @@ class Census:
     async def take(self, url: str, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            nodes = await asyncio.to_thread(_nodes, url)
+            nodes = (await asyncio.to_thread(_published, url))["nodes"]
             self.answers += 1
             self.states.update(node["state"] for node in nodes)
             self.missing += len(NODES) - len(nodes)
             await asyncio.sleep(0.1)
-
-
-def _nodes(url: str) -> list[dict[str, str]]:
-    with urllib.request.urlopen(f"{url}/v1/nodes", timeout=10) as answer:
-        nodes: list[dict[str, str]] = json.load(answer)["nodes"]
-        return nodes
 
 
 async def coordinator_dead(cluster: Cluster, down: float, watched: float) -> tuple[Reads, Census]:

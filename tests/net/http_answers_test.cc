@@ -1,6 +1,8 @@
 // Bodies, parameters, and answers that wait or have no end.
 #include <atomic>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -130,6 +132,22 @@ TEST_F(HttpAnswers, a_client_that_expects_100_continue_is_told_to_go_on) {
   EXPECT_TRUE(raw.read_until("100 Continue\r\n\r\n").starts_with("HTTP/1.1 100"));
   raw.send("abc");
   EXPECT_TRUE(raw.read_all().ends_with("a=abc"));
+}
+
+TEST_F(HttpAnswers, everyone_who_waits_is_woken_and_news_meanwhile_are_not_lost) {
+  constexpr int kMany = 60;  // more than are woken at once
+  start();
+  std::vector<std::unique_ptr<RawClient>> waiting;
+  for (int i = 0; i < kMany; ++i) {
+    waiting.push_back(std::make_unique<RawClient>(server_->address()));
+    ASSERT_TRUE(waiting.back()->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"));
+  }
+  while (asked_ < kMany) std::this_thread::yield();
+  server_->wake();  // nothing new: all go on waiting
+  news(7);
+  for (const auto& client : waiting) {
+    EXPECT_TRUE(client->read_until("\r\n\r\n7").ends_with("7"));
+  }
 }
 
 TEST_F(HttpAnswers, an_answer_waits_until_the_server_is_woken) {
