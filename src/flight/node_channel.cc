@@ -214,6 +214,7 @@ Result<NodeChannel::Timed> NodeChannel::prepare(Call& call, const QueryOptions& 
   call.batch_rows = options.limits.rows;
   call.batch_bytes = options.limits.bytes;
   call.whole = options.limits.whole;
+  call.eager = options.limits.eager;
   call.tag = options.tag;
   call.request_id = new_request_id();
   return timed;
