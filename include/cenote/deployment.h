@@ -31,6 +31,9 @@ struct NodeAccess {
   std::string token;  // in place of name and password
   ClientTlsFiles tls;
   Duration connect_timeout = std::chrono::seconds(3);
+  // Where nodes may be, whatever the coordinator says: "10.0.0.0/8", "fd00::/8". Empty: everywhere
+  // but loopback (unless the coordinator is there), link-local and the like.
+  std::vector<std::string> networks{};
 };
 
 // This process among the nodes.

@@ -70,7 +70,13 @@ struct BatchLimits {
   // The caller takes the whole result anyway: a driver may look at every row before it tells the
   // schema (SQLite, whose values have types of their own).
   bool whole = false;
+  // With `whole`: the rows go on to somebody who is better served soon and can ask again. Then a
+  // driver need not wait for the last row; if that or another contradicts the schema it told, the
+  // reading ends with kData and SQLSTATE 42804 (kContradiction), and is to be asked for again
+  // without `eager`.
+  bool eager = false;
 };
+inline constexpr std::string_view kContradiction = "42804";  // datatype mismatch
 
 enum class Isolation : uint8_t { kDefault, kReadCommitted, kRepeatableRead, kSerializable };
 

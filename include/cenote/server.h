@@ -90,6 +90,9 @@ struct CoordinatorServerOptions {
   Duration suspect_after = std::chrono::seconds(3);  // of silence: no new work
   Duration dead_after = std::chrono::seconds(5);     // of silence; the lease's time to live
   int registrations_per_second = 50;                 // more are told to come back later
+  // Where nodes may be: "10.0.0.0/8", "fd00::/8". Empty: everywhere but loopback (unless the
+  // coordinator listens there itself), link-local and the like.
+  std::vector<std::string> node_networks{};
 };
 
 }  // namespace cenote

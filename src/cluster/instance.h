@@ -12,8 +12,9 @@
 
 namespace cenote::cluster {
 
-// The version of the protocol between nodes, coordinators and clients. A reader accepts every
-// message of its own major version and ignores fields it does not know.
+// The version of the protocol between nodes, coordinators and clients. It grows when a request gets
+// a key; what is there already keeps its meaning for as long as paths begin with /v1
+// (docs/operations.md).
 inline constexpr int kProtocol = 1;
 
 // One pool on one node, as the node's heartbeat tells.

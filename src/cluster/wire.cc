@@ -39,9 +39,10 @@ Status pools_from(JsonReader* reader, bool tolerant, std::vector<PoolReport>* po
   return Status::OK();
 }
 
+// `tolerant` of keys that we do not know; of a newer node's it is anyway.
 Status about_from(JsonReader* reader, Registration* about, bool* tolerant) {
   reader->maybe("protocol", &about->protocol);
-  *tolerant = about->protocol > kProtocol;
+  *tolerant = *tolerant || about->protocol > kProtocol;
   reader->get("node_id", &about->node_id);
   reader->get("incarnation", &about->incarnation);
   reader->get("location", &about->location);
@@ -55,14 +56,14 @@ Status about_from(JsonReader* reader, Registration* about, bool* tolerant) {
 Result<Node> node_from(const Json& value, const std::string& where) {
   Node node;
   JsonReader reader(value, where);
-  bool tolerant = false;
+  // What a coordinator says of a node may be more than the node said, whose protocol is no newer.
+  bool tolerant = true;
   ARROW_RETURN_NOT_OK(about_from(&reader, &node.about, &tolerant));
   std::string state;
   reader.get("state", &state);
   reader.maybe("config_version", &node.config_version);
   const std::optional<NodeState> known = node_state(state);
-  // A state of a newer protocol: listed, but nothing is sent there.
-  if (!known && !tolerant) reader.fail("state", "is none of up, suspect, frozen, draining, dead");
+  // A state of a newer coordinator's: listed, but nothing is sent there.
   node.state = known.value_or(NodeState::kDraining);
   ARROW_RETURN_NOT_OK(reader.finish(tolerant));
   return node;
@@ -211,8 +212,6 @@ Result<Change> change_from(const Json& value) {
 Result<Snapshot> snapshot_from(const Json& value) {
   Snapshot snapshot;
   JsonReader reader(value);
-  int protocol = kProtocol;
-  reader.maybe("protocol", &protocol);
   reader.get("cluster", &snapshot.cluster);
   reader.get("term", &snapshot.term);
   reader.get("revision", &snapshot.revision);
@@ -224,7 +223,7 @@ Result<Snapshot> snapshot_from(const Json& value) {
       snapshot.nodes.push_back(std::move(node));
     }
   }
-  ARROW_RETURN_NOT_OK(reader.finish(protocol > kProtocol));
+  ARROW_RETURN_NOT_OK(reader.finish(true));
   return snapshot;
 }
 

@@ -1,5 +1,6 @@
 // The JSON that nodes, coordinators and clients exchange; the OpenAPI document describes the same.
-// A message of a newer protocol may hold keys that we do not know, one of ours may not.
+// An answer may hold keys that we do not know: the coordinator may be newer. A request may only if
+// it says that its sender is (`protocol`), since else it is a mistake.
 #pragma once
 
 #include <string_view>

@@ -79,6 +79,12 @@ const std::vector<DeploymentKey>& coordinator_rows() {
        {Kind::kInteger, 1, 1'000'000},
        "More are told to come back a little later.",
        number(&Options::registrations_per_second)},
+      {"node_networks", kText,
+       "Where nodes may be, as 10.0.0.0/8, fd00::/8. By default everywhere but on loopback (unless "
+       "the coordinator listens there itself), link-local and cloud metadata addresses.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.coordinator_server.node_networks = split_list(value);
+       }},
   };
   return rows;
 }

@@ -25,19 +25,6 @@ auto text(Part DeploymentConfig::* part, std::string Part::* field) {
   return [=](DeploymentConfig& config, std::string_view value) { config.*part.*field = value; };
 }
 
-std::vector<std::string> split(std::string_view list) {
-  std::vector<std::string> items;
-  while (!list.empty()) {
-    const size_t end = std::min(list.find(','), list.size());
-    std::string_view item = list.substr(0, end);
-    list.remove_prefix(std::min(end + 1, list.size()));
-    while (item.starts_with(' ')) item.remove_prefix(1);
-    while (item.ends_with(' ')) item.remove_suffix(1);
-    if (!item.empty()) items.emplace_back(item);
-  }
-  return items;
-}
-
 LoadBalanceAlgorithm algorithm_named(std::string_view name) {
   const auto names = split_choices(kBalanceAlgorithms);
   for (size_t i = 0; i < names.size(); ++i) {
@@ -79,7 +66,7 @@ std::span<const DeploymentKey> coordinator_keys() {
   static const std::vector<DeploymentKey> rows = {
       {"endpoint", kText, "URL of the coordinator, as http://coordinator:8080; several by commas.",
        [](DeploymentConfig& config, std::string_view value) {
-         config.coordinator.endpoints = split(value);
+         config.coordinator.endpoints = split_list(value);
        }},
       {"token", kText, "Sent with every call, best as ${env:NAME} or ${file:PATH}.",
        text(kCoordinator, &CoordinatorAccess::token)},
@@ -112,6 +99,12 @@ std::span<const DeploymentKey> remote_keys() {
        [](DeploymentConfig& config, std::string_view value) {
          config.remote.connect_timeout =
              parse_duration(value).ValueOr(config.remote.connect_timeout);
+       }},
+      {"networks", kText,
+       "Where nodes may be, as 10.0.0.0/8, fd00::/8. By default everywhere but on loopback (unless "
+       "the coordinator is there), link-local and cloud metadata addresses.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.remote.networks = split_list(value);
        }},
   };
   return rows;

@@ -33,6 +33,8 @@ struct ValueRule {
 Status check_value(const ValueRule& rule, std::string_view text, std::string_view shown);
 
 std::vector<std::string_view> split_choices(std::string_view choices);
+// "a, b" as its items, without the blanks around them; empty ones are left out.
+std::vector<std::string> split_list(std::string_view list);
 
 // Replaces each `${env:NAME}` and `${file:PATH}`. A file's last newline is dropped. `file:PATH`
 // alone means the same, unless the value `is_path`: there it may be a file: URI.

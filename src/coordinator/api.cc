@@ -92,7 +92,8 @@ Change Call::change() const {
 
 std::vector<ApiRow> api_rows() {
   std::vector<ApiRow> rows;
-  for (const std::span<const ApiRow> some : {node_rows(), config_rows(), admin_rows()}) {
+  for (const std::span<const ApiRow> some :
+       {node_rows(), config_rows(), admin_rows(), reach_rows()}) {
     rows.insert(rows.end(), some.begin(), some.end());
   }
   return rows;
@@ -100,9 +101,9 @@ std::vector<ApiRow> api_rows() {
 
 Api::Api(PoolCoordinator& coordinator, Options options)
     : coordinator_(coordinator),
-      options_(options),
+      options_(std::move(options)),
       feed_(coordinator),
-      tokens_(options.registrations_per_second),
+      tokens_(options_.registrations_per_second),
       refilled_(Clock::now()) {}
 
 std::vector<HttpRoute> Api::routes() {

@@ -16,6 +16,7 @@
 #include "coordinator/problem.h"
 #include "coordinator/tokens.h"
 #include "net/http_routes.h"
+#include "net/reach.h"
 
 namespace cenote::coordinator {
 
@@ -60,6 +61,7 @@ inline constexpr uint8_t kEverybody = 0xFF;
 std::span<const ApiRow> node_rows();    // api_nodes.cc
 std::span<const ApiRow> config_rows();  // api_config.cc
 std::span<const ApiRow> admin_rows();   // api_admin.cc
+std::span<const ApiRow> reach_rows();   // api_reach.cc
 std::vector<ApiRow> api_rows();         // all of them
 
 // Thread-safe.
@@ -68,6 +70,7 @@ class Api {
   struct Options {
     bool node_certificates = false;     // nodes must show one whose SAN is their node_id
     int registrations_per_second = 50;  // more are 503, so that a herd spreads itself
+    Reach reach;                        // where nodes may be
   };
 
   Api(PoolCoordinator& coordinator, Options options);
@@ -88,6 +91,11 @@ class Api {
   // kForbidden if the caller may not speak for this node.
   Status speaks_for(const Call& call, std::string_view node_id) const;
   bool admits_registration();
+  // kInvalid names the address that leads where no node may be (api_reach.cc).
+  Status may_advertise(const cluster::Registration& about) const;
+  // Whether nobody listens there any more, by a connection of our own; and whether one is due.
+  bool is_refused(const std::string& location) const;
+  bool may_probe(const std::string& node_id);
 
  private:
   HttpResponse answer(const ApiRow& row, const HttpRequest& http);
@@ -97,12 +105,13 @@ class Api {
   PoolCoordinator& coordinator_;
   const Options options_;
   ChangeFeed feed_;
-  Mutex mutex_;  // guards the serialised list and the bucket of registrations
+  Mutex mutex_;  // guards the serialised list, the bucket of registrations and the probes
   std::shared_ptr<const std::string> list_ CENOTE_GUARDED_BY(mutex_);
   uint64_t list_revision_ CENOTE_GUARDED_BY(mutex_) = 0;
   TimePoint list_made_ CENOTE_GUARDED_BY(mutex_);
   double tokens_ CENOTE_GUARDED_BY(mutex_) = 0;
   TimePoint refilled_ CENOTE_GUARDED_BY(mutex_);
+  std::map<std::string, TimePoint> probed_ CENOTE_GUARDED_BY(mutex_);  // lately
 };
 
 // "30s" of a query; none if it is absent. kBadRequest names the key.

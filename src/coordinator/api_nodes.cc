@@ -25,6 +25,7 @@ Result<HttpResponse> register_node(Api& api, const Call& call) {
   if (!api.admits_registration()) {
     return refuse(Refusal::kBusy, "many nodes register at once; this one is to wait a little");
   }
+  ARROW_RETURN_NOT_OK(api.may_advertise(about));
   ARROW_ASSIGN_OR_RAISE(Json answer, api.coordinator().register_node(about));
   return api.reply(std::move(answer), 201);
 }

@@ -237,13 +237,22 @@ Result<Json> PoolCoordinator::remove(std::string_view node_id, const Change& cha
   return answer;
 }
 
-Status PoolCoordinator::refused(std::string_view node_id) {
-  const Lock state(state_);
-  if (registry_->find(node_id) == nullptr) {
-    return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+Status PoolCoordinator::refused(std::string_view node_id, std::string_view location) {
+  ARROW_ASSIGN_OR_RAISE(const std::string now, location_of(node_id));
+  if (now != location) return Status::OK();
+  {
+    const Lock state(state_);
+    registry_->refused(node_id);
   }
-  registry_->refused(node_id);
+  tick();
   return Status::OK();
+}
+
+Result<std::string> PoolCoordinator::location_of(std::string_view node_id) const {
+  const Lock state(state_);
+  const cluster::Node* const node = registry_->find(node_id);
+  if (node != nullptr) return node->about.location;
+  return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
 }
 
 cluster::Snapshot PoolCoordinator::nodes() const {

@@ -75,8 +75,10 @@ class PoolCoordinator {
   Status report_client_metrics(std::string_view client_id, cluster::MetricsReport report);
   Result<Json> drain(std::string_view node_id, bool on, const Change& change);
   Result<Json> remove(std::string_view node_id, const Change& change);
-  // Somebody's connection to the node was refused.
-  Status refused(std::string_view node_id);
+  // Our own connection to the node, at the place that location_of() told, was refused: dead at
+  // once, unless it has registered from elsewhere meanwhile.
+  Status refused(std::string_view node_id, std::string_view location);
+  Result<std::string> location_of(std::string_view node_id) const;
 
   cluster::Snapshot nodes() const;
   std::optional<std::vector<cluster::Change>> changes_after(uint64_t revision) const;

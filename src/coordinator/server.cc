@@ -47,6 +47,14 @@ Result<std::vector<TokenRecord>> token_records(const CoordinatorServerOptions& o
   return tokens;
 }
 
+// A coordinator that other machines do not reach has its nodes beside it.
+Result<Reach> node_reach(const CoordinatorServerOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(const ListenAddress address, parse_listen_address(options.listen));
+  const Result<Reach> reach = Reach::make(options.node_networks, address.loopback);
+  if (reach.ok()) return reach;
+  return make_error(ErrorKind::kConfig, "coordinator.node_networks: " + reach.status().message());
+}
+
 PoolCoordinator::Options core_options(const CoordinatorServerOptions& options) {
   PoolCoordinator::Options core;
   core.cluster = options.cluster;
@@ -66,6 +74,7 @@ Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
     CoordinatorServerOptions options) {
   ARROW_RETURN_NOT_OK(check_exposure(options));
   ARROW_ASSIGN_OR_RAISE(std::vector<TokenRecord> tokens, token_records(options));
+  ARROW_ASSIGN_OR_RAISE(Reach reach, node_reach(options));
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<Store> store, open_sqlite_store(options.state));
   std::unique_ptr<CoordinatorServer> server(new CoordinatorServer);
   ARROW_ASSIGN_OR_RAISE(server->coordinator_,
@@ -74,7 +83,8 @@ Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
   Api::Options rules;
   rules.node_certificates = !options.tls.client_ca.empty();
   rules.registrations_per_second = options.registrations_per_second;
-  server->api_ = std::make_unique<Api>(*server->coordinator_, rules);
+  rules.reach = std::move(reach);
+  server->api_ = std::make_unique<Api>(*server->coordinator_, std::move(rules));
   HttpServerOptions http;
   http.listen = options.listen;
   http.allow_remote = true;  // checked above, more strictly

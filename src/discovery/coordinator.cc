@@ -115,6 +115,11 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
     leave(link, member);
   }
 
+  void tell_refused(const std::stop_token& stop, std::string_view node_id) override {
+    Link link(options_);
+    (void)link.call(stop, {"POST", "/v1/nodes/" + url_encode(node_id) + "/refused", {}, ""});
+  }
+
  private:
   struct Lease {
     uint64_t number = 0;

@@ -1,5 +1,5 @@
 // ADR-002's ServiceDiscovery: where a process learns who else is there, and tells that it is. One
-// implementation for each source (a coordinator, Consul, etcd, a fixed list). Both calls block on a
+// implementation for each source (a coordinator, Consul, etcd, a fixed list). The calls block on a
 // thread that the caller owns, so that no implementation needs locks (apache/brpc's NamingService).
 #pragma once
 
@@ -52,6 +52,9 @@ class ServiceDiscovery {
   virtual void watch(const std::stop_token& stop, Watcher& watcher) = 0;
   // Registers, renews, hands configurations on, until stopped; then leaves.
   virtual void serve(const std::stop_token& stop, Member& member) = 0;
+  // Tells the source that a node's port refused a connection, so that it looks for itself. On any
+  // thread, beside the calls above; one bounded attempt, whose failure matters to nobody.
+  virtual void tell_refused(const std::stop_token& stop, std::string_view node_id) = 0;
 };
 
 }  // namespace cenote::discovery

@@ -180,4 +180,9 @@ Status from_wire(const Status& status, std::string_view location) {
   return make_error(std::move(detail), message);
 }
 
+bool connection_refused(const Status& status) {
+  return error_kind(status) == ErrorKind::kConnection &&
+         status.message().find("Connection refused") != std::string::npos;
+}
+
 }  // namespace cenote::flight

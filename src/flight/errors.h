@@ -20,4 +20,7 @@ Status to_wire(const Status& status, std::string_view node_id);
 // never reached it.
 Status from_wire(const Status& status, std::string_view location);
 
+// Whether nobody listens at the node's port: hard evidence that it is gone.
+bool connection_refused(const Status& status);
+
 }  // namespace cenote::flight

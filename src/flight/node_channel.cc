@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -13,7 +14,6 @@
 #include <arrow/util/byte_size.h>
 
 #include "base/watchdog.h"
-#include "flight/cut.h"
 #include "flight/errors.h"
 
 namespace cenote::flight {
@@ -21,6 +21,8 @@ namespace {
 
 namespace fl = arrow::flight;
 
+// In 24 days; none at all would leave the socket without its mark.
+constexpr int kNoKeepalive = std::numeric_limits<int>::max() - 1;
 constexpr size_t kMostCancels = 1'000;
 constexpr Duration kCancelTimeout = std::chrono::seconds(2);
 // Of one message of an ingest; nodes take 16 MiB by default.
@@ -78,6 +80,16 @@ Status check_grpc() {
                     "this process was forked from one that had called nodes already, and gRPC does "
                     "not work in such a child: fork before the first call, or start workers anew "
                     "(multiprocessing's spawn)");
+}
+
+// The location with the address in place of its host.
+std::string reached(const ChannelOptions& options) {
+  const std::string& location = options.location;
+  const size_t scheme = location.find("://");
+  if (options.address.empty() || scheme == std::string::npos) return location;
+  const bool six = options.address.find(':') != std::string::npos;
+  return location.substr(0, scheme + 3) + (six ? "[" + options.address + "]" : options.address) +
+         location.substr(location.rfind(':'));
 }
 
 // The rows of an answer.
@@ -147,7 +159,7 @@ class RemoteStream final : public arrow::RecordBatchReader {
 
 Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
   ARROW_RETURN_NOT_OK(check_grpc());
-  const auto location = fl::Location::Parse(options.location);
+  const auto location = fl::Location::Parse(reached(options));
   if (!location.ok()) {
     return make_error(ErrorKind::kConfig, "'" + options.location +
                                               "' is no place of a node: write grpc://host:port or "
@@ -167,6 +179,8 @@ Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
                             // to the same place, whose tokens and fate may differ.
                             {"grpc.use_local_subchannel_pool", 1}};
   std::shared_ptr<NodeChannel> channel(new NodeChannel(std::move(options)));
+  client.generic_options.emplace_back("grpc.keepalive_time_ms", kNoKeepalive);
+  client.generic_options.emplace_back("grpc.keepalive_timeout_ms", channel->mark_.milliseconds());
   const ChannelOptions& own = channel->options_;
   if (!own.token.empty()) {
     channel->authorization_ = "Bearer " + own.token;
@@ -214,6 +228,7 @@ Result<NodeChannel::Timed> NodeChannel::prepare(Call& call, const QueryOptions& 
   call.batch_rows = options.limits.rows;
   call.batch_bytes = options.limits.bytes;
   call.whole = options.limits.whole;
+  call.eager = options.limits.eager;
   call.tag = options.tag;
   call.request_id = new_request_id();
   return timed;
@@ -304,31 +319,15 @@ void NodeChannel::cancel_soon(std::string request_id) {
   wake_.notify_all();
 }
 
-void NodeChannel::cut() {
-  {
-    const Lock lock(mutex_);
-    cut_ = true;
-  }
-  wake_.notify_all();
-}
-
 void NodeChannel::run_cancels(const std::stop_token& stop) {
   for (;;) {
     Call call;
-    bool cut = false;
     {
       Lock lock(mutex_);
-      while (cancels_.empty() && !cut_ && !stop.stop_requested()) wake_.wait(lock);
+      while (cancels_.empty() && !stop.stop_requested()) wake_.wait(lock);
       if (stop.stop_requested()) return;
-      cut = std::exchange(cut_, false);
-      if (!cut) {
-        call.name = std::move(cancels_.front());
-        cancels_.pop_front();
-      }
-    }
-    if (cut) {
-      cut_connections(location());
-      continue;
+      call.name = std::move(cancels_.front());
+      cancels_.pop_front();
     }
     call.operation = Operation::kCancel;
     QueryOptions options;

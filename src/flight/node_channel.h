@@ -18,12 +18,14 @@
 
 #include "base/fork.h"
 #include "base/mutex.h"
+#include "flight/cut.h"
 #include "flight/ticket.h"
 
 namespace cenote::flight {
 
 struct ChannelOptions {
   std::string location;  // "grpc://host:port" or "grpc+tls://host:port"
+  std::string address;   // connect to this one of the host, a number; empty: gRPC resolves the host
   std::string username;  // empty: none
   std::string password;
   std::string token;        // in place of name and password
@@ -52,9 +54,9 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
   // and what is destroyed leaves gRPC's part alone.
   bool inherited() const { return born_ != fork_generation(); }
 
-  // Ends what waits for the node, which is dead: calls under way end with kConnection. Returns at
-  // once. The next call connects anew.
-  void cut();
+  // Ends what waits for the node, which is dead: calls under way end with kConnection. Does not
+  // block. The next call connects anew.
+  void cut() const { mark_.cut(); }
 
   // Sends the call and waits for its answer's beginning: the rows' schema, and with it the
   // certainty that the statement was executed. `options` gives deadline, stop, limits and tag.
@@ -80,17 +82,16 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
 
   const uint64_t born_ = fork_generation();
   const ChannelOptions options_;
+  const SocketMark mark_ = SocketMark::next();
   std::string authorization_;
   std::unique_ptr<arrow::flight::FlightClient> client_;
 
   // Calls to be cancelled on the node: libarrow_flight's DoGet cannot be interrupted before its
-  // first message, so another call says it. Cuts are this thread's too, since names take
-  // time to resolve.
+  // first message, so another call says it.
   Mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::string> cancels_ CENOTE_GUARDED_BY(mutex_);
-  bool cut_ CENOTE_GUARDED_BY(mutex_) = false;  // wanted
-  std::jthread canceller_;                      // last: ends before what it uses
+  std::jthread canceller_;  // last: ends before what it uses
 };
 
 }  // namespace cenote::flight

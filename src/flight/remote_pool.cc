@@ -1,6 +1,7 @@
 // Calls of a pool as messages, and a transaction that a node holds.
 #include "flight/remote_pool.h"
 
+#include <functional>
 #include <utility>
 
 #include <arrow/record_batch.h>
@@ -13,6 +14,12 @@ namespace {
 
 constexpr Duration kCommitTimeout = std::chrono::seconds(30);
 constexpr Duration kRollbackTimeout = std::chrono::seconds(5);
+
+bool contradicts(const Status& status) {
+  const ErrorDetail* detail = error_detail(status);
+  return detail != nullptr && detail->kind == ErrorKind::kData &&
+         detail->sqlstate == kContradiction;
+}
 
 // What a pool and a transaction send alike.
 class Caller {
@@ -43,12 +50,21 @@ class Caller {
     ARROW_ASSIGN_OR_RAISE(Call made, call(Operation::kQuery, sql, params));
     return channel_->stream(std::move(made), options, on_answer_);
   }
+  // The node sends rows while its database makes them. Where one contradicts the types of those
+  // before it, the whole result is asked for anew, as a driver would run such a read anew.
   Result<std::shared_ptr<arrow::Table>> query(std::string_view sql, const Params& params,
-                                              const QueryOptions& options) const {
+                                              const QueryOptions& options,
+                                              const std::function<void()>& on_begin = {}) const {
+    const Deadline deadline = options.timeout ? Deadline::in(*options.timeout) : Deadline();
     QueryOptions whole = options;
     whole.limits.whole = true;
-    ARROW_ASSIGN_OR_RAISE(const RowStream rows, stream(sql, params, whole));
-    return rows->ToTable();
+    for (whole.limits.eager = true;; whole.limits.eager = false) {
+      if (options.timeout) whole.timeout = deadline.left();
+      ARROW_ASSIGN_OR_RAISE(const RowStream rows, stream(sql, params, whole));
+      if (whole.limits.eager && on_begin != nullptr) on_begin();
+      auto table = rows->ToTable();
+      if (table.ok() || !whole.limits.eager || !contradicts(table.status())) return table;
+    }
   }
   Result<int64_t> execute(std::string_view sql, const Params& params,
                           const QueryOptions& options) const {
@@ -184,10 +200,10 @@ class RemoteTransaction final : public Transaction::State {
 
 }  // namespace
 
-Result<std::shared_ptr<arrow::Table>> RemotePool::execute_query(std::string_view sql,
-                                                                const Params& params,
-                                                                const QueryOptions& options) {
-  return Caller(channel_, id_, on_answer_).query(sql, params, options);
+Result<std::shared_ptr<arrow::Table>> RemotePool::execute_query(
+    std::string_view sql, const Params& params, const QueryOptions& options,
+    const std::function<void()>& on_begin) {
+  return Caller(channel_, id_, on_answer_).query(sql, params, options, on_begin);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> RemotePool::execute_stream(

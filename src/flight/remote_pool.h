@@ -1,6 +1,7 @@
 // A pool on a node, with the calls of a local one: each is one round trip and is tried once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,9 +25,11 @@ class RemotePool {
   const std::string& id() const { return id_; }
   const std::string& location() const { return channel_->location(); }
 
+  // `on_begin` is told when the answer begins: the statement was executed then.
   Result<std::shared_ptr<arrow::Table>> execute_query(std::string_view sql,
                                                       const Params& params = {},
-                                                      const QueryOptions& options = {});
+                                                      const QueryOptions& options = {},
+                                                      const std::function<void()>& on_begin = {});
   // The reader cancels on the node when it is closed or destroyed before its end.
   Result<std::shared_ptr<arrow::RecordBatchReader>> execute_stream(
       std::string_view sql, const Params& params = {}, const QueryOptions& options = {});

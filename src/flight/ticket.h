@@ -69,13 +69,15 @@ struct Call {
   int32_t isolation = 0;          // Isolation, of a begin
   bool read_only = false;         // of a begin
   std::vector<PlainValue> plain;  // the parameters, where all are plain
+  bool eager = false;             // BatchLimits::eager
 
   CENOTE_FIELDS(visit(1, self.version); visit(2, self.operation); visit(3, self.pool);
                 visit(4, self.sql); visit(5, self.params); visit(6, self.access);
                 visit(7, self.left_ms); visit(8, self.batch_rows); visit(9, self.batch_bytes);
                 visit(10, self.whole); visit(11, self.tag); visit(12, self.request_id);
                 visit(13, self.transaction); visit(14, self.name); visit(15, self.ingest_mode);
-                visit(16, self.isolation); visit(17, self.read_only); visit(18, self.plain);)
+                visit(16, self.isolation); visit(17, self.read_only); visit(18, self.plain);
+                visit(19, self.eager);)
 };
 
 // How busy the pool is, sent along with every answer so that a client's view of the load is fresh

@@ -12,6 +12,8 @@ namespace {
 
 using cluster::View;
 
+constexpr Duration kTellInterval = std::chrono::seconds(1);  // of one node's refusals
+
 std::string seconds_text(Duration time) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f s", std::chrono::duration<double>(time).count());
@@ -24,6 +26,7 @@ ClusterView::ClusterView(std::unique_ptr<discovery::ServiceDiscovery> discovery,
     : options_(std::move(options)),
       discovery_(std::move(discovery)),
       view_(View::Options()),
+      witness_([this](const std::stop_token& stop) { run_witness(stop); }),
       thread_([this](const std::stop_token& stop) { discovery_->watch(stop, *this); }) {}
 
 ClusterView::~ClusterView() = default;
@@ -167,6 +170,34 @@ bool ClusterView::is_up(std::string_view node_id) const {
   const Lock lock(mutex_);
   const auto found = nodes_->find(node_id);
   return found != nodes_->end() && found->second.state == cluster::NodeState::kUp;
+}
+
+void ClusterView::refused(std::string_view node_id) {
+  {
+    const Lock lock(mutex_);
+    const TimePoint now = Clock::now();
+    std::erase_if(told_, [&](const auto& each) { return each.second + kTellInterval <= now; });
+    if (!told_.emplace(node_id, now).second) return;
+    untold_.emplace(node_id);
+  }
+  refused_.notify_all();
+}
+
+void ClusterView::run_witness(const std::stop_token& stop) {
+  const std::stop_callback wake(stop, [this] {
+    const Lock lock(mutex_);
+    refused_.notify_all();
+  });
+  for (;;) {
+    std::string node_id;
+    {
+      Lock lock(mutex_);
+      while (untold_.empty() && !stop.stop_requested()) refused_.wait(lock);
+      if (stop.stop_requested()) return;
+      node_id = std::move(untold_.extract(untold_.begin()).value());
+    }
+    discovery_->tell_refused(stop, node_id);
+  }
 }
 
 ClusterStatus ClusterView::status() const {

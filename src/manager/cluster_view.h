@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -50,6 +51,9 @@ class ClusterView final : private discovery::Watcher {
   // False too for a node that is not known.
   bool is_up(std::string_view node_id) const;
   ClusterStatus status() const;
+  // The node's port refused a connection: the source is told, once a second at the most. Returns at
+  // once.
+  void refused(std::string_view node_id);
 
  private:
   cluster::View::Next list(const cluster::Snapshot& snapshot) override;
@@ -78,7 +82,15 @@ class ClusterView final : private discovery::Watcher {
   Status last_failure_ CENOTE_GUARDED_BY(mutex_);  // OK again with the next answer
   std::optional<TimePoint> cut_off_ CENOTE_GUARDED_BY(mutex_);
 
-  std::jthread thread_;  // last: ends before what it uses
+  void run_witness(const std::stop_token& stop);
+
+  // The refusals that the source is to hear of, and when it heard of them.
+  std::set<std::string, std::less<>> untold_ CENOTE_GUARDED_BY(mutex_);
+  std::map<std::string, TimePoint, std::less<>> told_ CENOTE_GUARDED_BY(mutex_);
+  std::condition_variable_any refused_;
+
+  std::jthread witness_;
+  std::jthread thread_;  // last: both end before what they use
 };
 
 }  // namespace cenote

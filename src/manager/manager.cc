@@ -3,6 +3,7 @@
 #include "cenote/manager.h"
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <utility>
 
@@ -36,7 +37,18 @@ namespace {
 Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
   discovery::CoordinatorOptions coordinator =
       coordinator_options(config.coordinator, config.metrics);
-  Router::Options options{config.remote, config.load_balancer, "", config.node.zone};
+  bool beside_us = false;
+  for (const std::string& endpoint : coordinator.endpoints) {
+    constexpr std::array<std::string_view, 2> kSchemes = {"http", "https"};
+    const Result<Place> place = parse_place(endpoint, kSchemes);
+    beside_us = beside_us || (place.ok() && is_loopback(*place));
+  }
+  Result<Reach> reach = Reach::make(config.remote.networks, beside_us);
+  if (!reach.ok()) {
+    return make_error(ErrorKind::kConfig, "remote.networks: " + reach.status().message());
+  }
+  Router::Options options{config.remote, std::move(*reach), config.load_balancer, "",
+                          config.node.zone};
   for (const std::string& endpoint : coordinator.endpoints) {
     options.source += (options.source.empty() ? "" : ", ") + endpoint;
   }

@@ -1,6 +1,8 @@
 // Channels by node, gates by node and pool.
 #include "manager/node_links.h"
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -8,6 +10,8 @@
 
 namespace cenote {
 namespace {
+
+constexpr Duration kKnock = std::chrono::milliseconds(500);
 
 Result<std::string> read_pem(const std::string& path, std::string_view key) {
   if (path.empty()) return std::string();
@@ -65,7 +69,7 @@ void Gate::unclear(TimePoint now, uint64_t random) {
   if (breaker_.failed(now, random)) load_->shut(breaker_.open_until());
 }
 
-Result<std::unique_ptr<NodeLinks>> NodeLinks::make(const NodeAccess& access) {
+Result<std::unique_ptr<NodeLinks>> NodeLinks::make(const NodeAccess& access, Reach reach) {
   flight::ChannelOptions options;
   options.username = access.username;
   options.password = access.password;
@@ -74,11 +78,17 @@ Result<std::unique_ptr<NodeLinks>> NodeLinks::make(const NodeAccess& access) {
   ARROW_ASSIGN_OR_RAISE(options.root_ca, read_pem(access.tls.ca, "ca"));
   ARROW_ASSIGN_OR_RAISE(options.certificate, read_pem(access.tls.certificate, "certificate"));
   ARROW_ASSIGN_OR_RAISE(options.key, read_pem(access.tls.key, "key"));
-  return std::unique_ptr<NodeLinks>(new NodeLinks(std::move(options)));
+  return std::unique_ptr<NodeLinks>(new NodeLinks(std::move(options), std::move(reach)));
 }
 
 void NodeLinks::update(const ClusterView::Nodes& nodes) {
   std::vector<NodeLink> ended;  // destroyed without the lock
+  for (const auto& channel : judge(nodes, &ended)) channel->cut();
+}
+
+std::vector<std::shared_ptr<flight::NodeChannel>> NodeLinks::judge(const ClusterView::Nodes& nodes,
+                                                                   std::vector<NodeLink>* ended) {
+  std::vector<std::shared_ptr<flight::NodeChannel>> silenced;
   const Lock lock(mutex_);
   for (auto each = links_.begin(); each != links_.end();) {
     const auto node = nodes.find(each->first);
@@ -91,31 +101,64 @@ void NodeLinks::update(const ClusterView::Nodes& nodes) {
       const cluster::NodeState before = std::exchange(link.state, node->second.state);
       const bool dead = link.state == cluster::NodeState::kDead;
       const bool silent = link.state == cluster::NodeState::kSuspect && link.hold.use_count() == 1;
-      if (link.state != before && (dead || silent)) link.channel->cut();
+      if (link.state != before && (dead || silent)) silenced.push_back(link.channel);
       ++each;
     } else {
-      ended.push_back(std::move(each->second));
+      ended->push_back(std::move(each->second));
       each = links_.erase(each);
     }
   }
   incarnations_.clear();
   for (const auto& [id, node] : nodes) incarnations_.emplace(id, node.about.incarnation);
+  return silenced;
 }
 
-Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id) {
-  NodeLink ended;
-  const Lock lock(mutex_);
-  NodeLink& link = links_[target.node_id];
-  if (link.channel == nullptr || link.location != target.location) {
-    ended = std::exchange(link, NodeLink());
-    flight::ChannelOptions options = options_;
-    options.location = target.location;
-    ARROW_ASSIGN_OR_RAISE(link.channel, flight::NodeChannel::open(std::move(options)));
-    link.location = target.location;
+Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::open(const std::string& location) const {
+  constexpr std::array<std::string_view, 2> kSchemes = {"grpc", "grpc+tls"};
+  ARROW_ASSIGN_OR_RAISE(const Place place, parse_place(location, kSchemes));
+  ARROW_ASSIGN_OR_RAISE(const auto addresses, reach_.addresses(place));
+  if (addresses.empty()) {
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kConnection;
+    detail.sent = Sent::kNo;
+    detail.endpoint = location;
+    return make_error(std::move(detail), "node " + location + ": its name is not known here");
   }
+  // What was judged is what is connected to: a name may mean something else a moment later. Of
+  // several the first that does not refuse, as of localhost, where a node serves one family.
+  const auto chosen = std::find_if(addresses.begin(), addresses.end(), [&](const auto& address) {
+    return &address == &addresses.back() || !is_refused(address, place.port, Deadline::in(kKnock));
+  });
+  flight::ChannelOptions options = options_;
+  options.location = location;
+  options.address = *chosen;
+  if (options.server_name.empty()) options.server_name = place.host;
+  return flight::NodeChannel::open(std::move(options));
+}
+
+std::optional<Link> NodeLinks::known(const route::Target& target, std::string_view pool_id) {
+  NodeLink& link = links_[target.node_id];
+  if (link.channel == nullptr || link.location != target.location) return std::nullopt;
   std::shared_ptr<Gate>& gate = link.gates[std::string(pool_id)];
   if (gate == nullptr) gate = std::make_shared<Gate>(target.load);
   return Link{link.channel, gate, link.hold};
+}
+
+Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id) {
+  {
+    const Lock lock(mutex_);
+    if (std::optional<Link> link = known(target, pool_id)) return std::move(*link);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto channel, open(target.location));
+  NodeLink ended;  // destroyed without the lock
+  const Lock lock(mutex_);
+  // Another thread may have been faster.
+  if (std::optional<Link> link = known(target, pool_id)) return std::move(*link);
+  NodeLink& link = links_[target.node_id];
+  ended = std::exchange(link, NodeLink());
+  link.channel = std::move(channel);
+  link.location = target.location;
+  return *known(target, pool_id);
 }
 
 }  // namespace cenote

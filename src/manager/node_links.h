@@ -5,14 +5,17 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cenote/deployment.h"
 
 #include "base/mutex.h"
 #include "flight/node_channel.h"
 #include "manager/cluster_view.h"
+#include "net/reach.h"
 #include "route/breaker.h"
 #include "route/target.h"
 
@@ -68,11 +71,14 @@ struct Link {
 class NodeLinks {
  public:
   // Reads the files of `access`: kConfig names one that cannot be read.
-  static Result<std::unique_ptr<NodeLinks>> make(const NodeAccess& access);
+  // Nodes elsewhere than in `reach` are not connected to.
+  static Result<std::unique_ptr<NodeLinks>> make(const NodeAccess& access, Reach reach);
 
   // Of a new view. Calls under way on a channel that is let go keep it until they end; those on a
   // dead node are ended, and on a silent one if none of them has anything to lose.
   void update(const ClusterView::Nodes& nodes);
+  // The first of a node whose location holds a name waits for the resolver. kConfig: the location
+  // leads where no node may be; kConnection: its name is not known.
   Result<Link> link(const route::Target& target, std::string_view pool_id);
 
  private:
@@ -84,10 +90,19 @@ class NodeLinks {
     std::map<std::string, std::shared_ptr<Gate>, std::less<>> gates;  // by pool
   };
 
-  explicit NodeLinks(flight::ChannelOptions options) : options_(std::move(options)) {}
+  // The channels on which nothing is to be waited for any more.
+  std::vector<std::shared_ptr<flight::NodeChannel>> judge(const ClusterView::Nodes& nodes,
+                                                          std::vector<NodeLink>* ended);
 
-  const flight::ChannelOptions options_;  // all but the location
-  Mutex mutex_;  // guards all below; making a channel does not wait for its node
+  NodeLinks(flight::ChannelOptions options, Reach reach)
+      : options_(std::move(options)), reach_(std::move(reach)) {}
+  Result<std::shared_ptr<flight::NodeChannel>> open(const std::string& location) const;
+  std::optional<Link> known(const route::Target& target, std::string_view pool_id)
+      CENOTE_REQUIRES(mutex_);
+
+  const flight::ChannelOptions options_;  // all but location and address
+  const Reach reach_;
+  Mutex mutex_;  // guards all below; nothing waits under it
   std::map<std::string, NodeLink, std::less<>> links_ CENOTE_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t, std::less<>> incarnations_ CENOTE_GUARDED_BY(mutex_);
 };

@@ -125,12 +125,8 @@ Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
       [&](LocalPool& pool, const QueryOptions& now) {
         return pool.execute_query(sql, params, now);
       },
-      [&](flight::RemotePool& pool, QueryOptions now,
-          const Flight& flight) -> Result<std::shared_ptr<arrow::Table>> {
-        now.limits.whole = true;
-        ARROW_ASSIGN_OR_RAISE(const auto rows, pool.execute_stream(sql, params, now));
-        flight->answered();
-        return rows->ToTable();
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& flight) {
+        return pool.execute_query(sql, params, now, [&] { flight->answered(); });
       });
 }
 

@@ -6,6 +6,8 @@
 #include <random>
 #include <utility>
 
+#include "flight/errors.h"
+
 namespace cenote {
 namespace {
 
@@ -90,7 +92,7 @@ Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
 
 Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceDiscovery> discovery,
                                              const Options& options) {
-  ARROW_ASSIGN_OR_RAISE(auto links, NodeLinks::make(options.access));
+  ARROW_ASSIGN_OR_RAISE(auto links, NodeLinks::make(options.access, options.reach));
   std::unique_ptr<Router> router(new Router(options, std::move(links)));
   ClusterView::Options view{
       options.source, options.zone,
@@ -130,6 +132,7 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
   std::vector<const route::Target*> passed;
   for (const Chosen& each : tried) passed.push_back(each.target);
   Chosen shut;
+  Status unusable;
   const auto pass_over = [&](Chosen chosen) {
     passed.push_back(chosen.target);
     if (shut.target == nullptr) shut = std::move(chosen);
@@ -138,7 +141,13 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
     const route::Targets::Choice choice =
         targets->choose(call.need, *balancer_, now, random_bits(), passed);
     if (choice.target == nullptr) break;
-    ARROW_ASSIGN_OR_RAISE(Link link, links_->link(*choice.target, call.pool_id));
+    Result<Link> found = links_->link(*choice.target, call.pool_id);
+    if (!found.ok()) {
+      unusable = found.status();
+      passed.push_back(choice.target);
+      continue;
+    }
+    Link link = std::move(*found);
     if (call.repeatable && !call.lasting) link.hold.reset();
     Chosen chosen{targets, choice.target, choice.probe_first, std::move(link)};
     Gate& gate = *chosen.link.gate;
@@ -155,6 +164,7 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
   }
   // Rather a target that failed lately than none.
   if (shut.target != nullptr) return shut;
+  if (tried.empty()) ARROW_RETURN_NOT_OK(unusable);
   return nothing_left(call, targets != nullptr);
 }
 
@@ -194,6 +204,7 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
     ping.timeout = options.timeout ? std::min(*options.timeout, kSignOfLife) : kSignOfLife;
     const Status alive = pool.ping(ping).status();
     if (!alive.ok()) {
+      if (flight::connection_refused(alive)) view_->refused(chosen.target->node_id);
       flight->ended(not_sent(alive), location);
       return {refused(alive) ? alive : not_sent(alive), false};
     }
@@ -208,6 +219,7 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
     detail.sent = Sent::kMaybe;
     status = make_error(std::move(detail), "the node cancelled the call: " + status.message());
   }
+  if (flight::connection_refused(status)) view_->refused(chosen.target->node_id);
   flight->ended(status, location);
   return {std::move(status), true};
 }

@@ -61,6 +61,7 @@ class Router {
  public:
   struct Options {
     NodeAccess access;
+    Reach reach{};  // where nodes may be
     LoadBalanceAlgorithm algorithm = LoadBalanceAlgorithm::kP2cEwma;
     std::string source;
     std::string zone;

@@ -6,6 +6,7 @@
 #include <arrow/record_batch.h>
 
 #include "flight/errors.h"
+#include "node/read_ahead.h"
 
 namespace cenote::node {
 namespace {
@@ -32,6 +33,7 @@ class AtLeastOne final : public arrow::RecordBatchReader {
 
 std::shared_ptr<arrow::RecordBatchReader> prepared(std::shared_ptr<arrow::RecordBatchReader> rows,
                                                    bool at_least_one) {
+  rows = std::make_shared<ReadAhead>(std::move(rows));
   if (!at_least_one) return rows;
   return std::make_shared<AtLeastOne>(std::move(rows));
 }

@@ -175,6 +175,7 @@ Result<std::string> FlightServer::get_session(const Context& context) {
 Result<std::optional<std::string>> FlightServer::act(const Context& context,
                                                      const std::string& type,
                                                      std::string_view body) {
+  ARROW_RETURN_NOT_OK(check_size(body));
   if (type == "CreatePreparedStatement") return create_prepared(context, body);
   if (type == "ClosePreparedStatement") {
     ARROW_ASSIGN_OR_RAISE(const auto request,

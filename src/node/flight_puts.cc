@@ -158,8 +158,7 @@ Result<int64_t> FlightServer::put_ingest(const Context& context,
 
 Status FlightServer::put(const Context& context, fl::FlightMessageReader& reader,
                          fl::FlightMetadataWriter& writer) {
-  ARROW_ASSIGN_OR_RAISE(const flight::Any any,
-                        flight::decode<flight::Any>(reader.descriptor().cmd));
+  ARROW_ASSIGN_OR_RAISE(const flight::Any any, unwrapped(reader.descriptor().cmd));
   if (any.name() == flight::CommandStatementUpdate::kName) {
     // ADBC sends the descriptor alone: no schema follows.
     ARROW_ASSIGN_OR_RAISE(const auto command,

@@ -161,6 +161,20 @@ const Caller& FlightServer::caller_of(const Context& context) {
   return static_cast<const Admission*>(context.GetMiddleware(kAdmission))->caller();
 }
 
+Status FlightServer::check_size(std::string_view message) const {
+  const int64_t most = options_.flight.max_message_bytes;
+  if (static_cast<int64_t>(message.size()) <= most) return Status::OK();
+  return make_error(
+      ErrorKind::kData,
+      "the call is larger than the node takes in one message (" + std::to_string(most >> 20) +
+          " MiB, max_message): ingest values instead of writing them into a statement");
+}
+
+Result<flight::Any> FlightServer::unwrapped(std::string_view bytes) const {
+  ARROW_RETURN_NOT_OK(check_size(bytes));
+  return flight::decode<flight::Any>(bytes);
+}
+
 Status FlightServer::check_draining(bool held) const {
   if (held || !draining()) return Status::OK();
   return make_error(ErrorKind::kPoolClosed,
@@ -255,7 +269,7 @@ Result<FlightServer::InfoPointer> FlightServer::query_info(
 
 Result<FlightServer::InfoPointer> FlightServer::flight_info(const Context& context,
                                                             const Descriptor& request) {
-  ARROW_ASSIGN_OR_RAISE(const flight::Any any, flight::decode<flight::Any>(request.cmd));
+  ARROW_ASSIGN_OR_RAISE(const flight::Any any, unwrapped(request.cmd));
   if (any.name() == flight::CommandStatementQuery::kName) {
     ARROW_ASSIGN_OR_RAISE(const auto command,
                           flight::decode<flight::CommandStatementQuery>(any.value));
@@ -287,7 +301,7 @@ Status FlightServer::GetFlightInfo(const Context& context, const Descriptor& req
 
 Result<std::shared_ptr<arrow::Schema>> FlightServer::schema_of(const Context& context,
                                                                const Descriptor& request) {
-  ARROW_ASSIGN_OR_RAISE(const flight::Any any, flight::decode<flight::Any>(request.cmd));
+  ARROW_ASSIGN_OR_RAISE(const flight::Any any, unwrapped(request.cmd));
   std::string sql;
   std::string transaction;
   std::string pool_name;
@@ -350,7 +364,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> FlightServer::metadata(
 
 Result<FlightServer::Stream> FlightServer::open_stream(const Context& context,
                                                        const std::string& ticket) {
-  ARROW_ASSIGN_OR_RAISE(const flight::Any any, flight::decode<flight::Any>(ticket));
+  ARROW_ASSIGN_OR_RAISE(const flight::Any any, unwrapped(ticket));
   if (any.name() == flight::Call::kName) {
     ARROW_ASSIGN_OR_RAISE(const auto call, flight::decode<flight::Call>(any.value));
     return own_call(context, call);

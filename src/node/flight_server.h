@@ -80,6 +80,10 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   // Everything a statement needs but its text. `transaction` is a handle, or empty.
   Result<Work> work_for(const Context& context, std::string_view transaction,
                         std::string_view pool_name, std::stop_source stop);
+  // libarrow_flight takes messages of any size from gRPC, so they are refused only here.
+  Status check_size(std::string_view message) const;
+  // What a command or ticket wraps.
+  Result<flight::Any> unwrapped(std::string_view bytes) const;
   // New work while the node drains: only inside what a client holds already.
   Status check_draining(bool held) const;
 

@@ -59,6 +59,7 @@ Result<Work> FlightServer::own_work(const Context& context, const flight::Call& 
     work.options.limits.bytes = std::min(call.batch_bytes, int64_t{64} << 20);
   }
   work.options.limits.whole = call.whole;
+  work.options.limits.eager = call.eager;
   work.options.tag = call.tag.substr(0, 200);
   if (call.access) {
     ARROW_ASSIGN_OR_RAISE(work.options.access,

@@ -1,6 +1,7 @@
 // A coordinator that says what a test tells it to: /v1/nodes and /v1/watch over a real socket.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,6 +35,12 @@ class CannedCoordinator {
     if (server_ != nullptr) server_->wake();
   }
 
+  // How often a client said that the node's port refused a connection.
+  int refusals(const std::string& node_id) {
+    const Lock lock(mutex_);
+    return refusals_[node_id];
+  }
+
   void stop() { server_.reset(); }
   void start_again() { start(address_); }
 
@@ -64,7 +71,14 @@ class CannedCoordinator {
       };
       return response;
     };
-    auto started = HttpServer::start(options, {{"/v1/nodes", list}, {"/v1/watch", watch}});
+    const auto refused = [this](const HttpRequest& request) {
+      const Lock lock(mutex_);
+      ++refusals_[request.params.at("id")];
+      return HttpResponse{200, "application/json", "{}"};
+    };
+    auto started = HttpServer::start(
+        options,
+        {{"/v1/nodes", list}, {"/v1/watch", watch}, {"/v1/nodes/{id}/refused", refused, "POST"}});
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
     address_ = server_->address();
@@ -72,6 +86,7 @@ class CannedCoordinator {
 
   Mutex mutex_;
   cluster::Snapshot snapshot_ CENOTE_GUARDED_BY(mutex_);
+  std::map<std::string, int> refusals_ CENOTE_GUARDED_BY(mutex_);
   std::string address_;
   std::unique_ptr<HttpServer> server_;
 };

@@ -179,6 +179,62 @@ TEST_F(Routing, a_dead_node_costs_a_read_nothing_but_another_attempt) {
   EXPECT_LE(second, 5) << "then its breaker is open";
 }
 
+TEST_F(Routing, the_coordinator_hears_of_a_node_that_refuses_connections) {
+  serve("n1");
+  serve("n2");
+  publish();
+  open();
+  ASSERT_EQ(ask().status(), Status::OK());
+  nodes_["n1"].reset();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(ask().ValueOr("nothing"), "n2");
+  EXPECT_TRUE(eventually([&] { return coordinator_.refusals("n1") > 0; }));
+  EXPECT_EQ(coordinator_.refusals("n2"), 0);
+}
+
+TEST_F(Routing, a_location_that_no_node_may_have_is_not_connected_to) {
+  serve("n1");
+  for (const char* place : {"grpc://169.254.169.254:80", "grpc://0.0.0.0:1", "grpc://2130706433:1",
+                            "grpc://[::ffff:169.254.169.254]:1", "grpc://:1", "unix:///tmp/x"}) {
+    shown_["evil"] = shown("evil", place);
+    publish();
+    open();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask().ValueOr("nothing"), "n1") << place;
+  }
+  shown_.erase("n1");
+  publish();
+  ASSERT_TRUE(eventually([&] { return manager_->cluster_status()->nodes.size() == 1; }));
+  EXPECT_EQ(error_kind(ask().status()), ErrorKind::kConfig) << ask().status();
+}
+
+TEST_F(Routing, nodes_outside_of_the_clients_networks_are_left_alone) {
+  serve("n1");
+  publish();
+  DeploymentConfig config;
+  config.mode = DeploymentMode::kCoordinated;
+  config.coordinator.endpoints = {coordinator_.url()};
+  config.remote.networks = {"10.0.0.0/8"};
+  manager_ = *DistributedPoolManager::open(config);
+  EXPECT_EQ(error_kind(ask().status()), ErrorKind::kConfig) << ask().status();
+  config.remote.networks = {"127.0.0.0/8"};
+  manager_ = *DistributedPoolManager::open(config);
+  EXPECT_EQ(ask().ValueOr("nothing"), "n1");
+  config.remote.networks = {"ten"};
+  EXPECT_NE(DistributedPoolManager::open(config).status().message().find("remote.networks"),
+            std::string::npos);
+}
+
+TEST_F(Routing, a_name_is_resolved_before_it_is_connected_to) {
+  serve("n1");
+  std::string location = nodes_["n1"]->location();
+  location.replace(location.find("127.0.0.1"), 9, "localhost");
+  shown_["n1"].about.location = location;
+  publish();
+  open();
+  Origin origin;
+  EXPECT_EQ(ask(&origin).ValueOr("nothing"), "n1");
+  EXPECT_EQ(origin.location, location);
+}
+
 TEST_F(Routing, a_write_that_was_not_sent_goes_to_another_node) {
   serve("n1");
   serve("n2");

@@ -26,6 +26,7 @@ const Rule kRules[] = {
     {"PUT", "/v1/clients/c9/metrics", "/v1/clients/{id}/metrics", "nco"},
     {"POST", "/v1/nodes/n9/drain", "/v1/nodes/{id}/drain", "o"},
     {"POST", "/v1/nodes/n9/undrain", "/v1/nodes/{id}/undrain", "o"},
+    {"POST", "/v1/nodes/n9/refused", "/v1/nodes/{id}/refused", "nco"},
     {"DELETE", "/v1/nodes/n9?incarnation=1", "/v1/nodes/{id}", "no"},
     {"GET", "/v1/watch", "/v1/watch", "ncov"},
     {"POST", "/v1/route", "/v1/route", "nco"},

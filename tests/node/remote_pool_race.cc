@@ -255,6 +255,34 @@ TEST_F(RemotePoolTest, many_threads_share_one_channel) {
   EXPECT_TRUE(eventually([&] { return active() == 0; }));
 }
 
+TEST_F(RemotePoolTest, a_cut_ends_the_calls_of_its_own_channel_and_no_others) {
+  serve();
+  flight::ChannelOptions options;
+  options.location = node_->location();
+  const auto channel = *flight::NodeChannel::open(options);
+  flight::RemotePool cut(channel, "main_db");
+  flight::RemotePool beside(*flight::NodeChannel::open(options), "main_db");
+  Status ended;
+  Status other;
+  std::jthread first([&] { ended = cut.execute_query(kEndless).status(); });
+  QueryOptions stoppable;
+  std::stop_source stop;
+  stoppable.stop = stop.get_token();
+  std::jthread second([&] { other = beside.execute_query(kEndless, {}, stoppable).status(); });
+  ASSERT_TRUE(eventually([&] { return active() == 2; }));
+  channel->cut();
+  first.join();
+  EXPECT_EQ(error_kind(ended), ErrorKind::kConnection) << ended;
+  EXPECT_EQ(error_detail(ended)->sent, Sent::kMaybe);
+  EXPECT_TRUE(eventually([&] { return active() == 1; })) << "the node noticed";
+  EXPECT_TRUE(beside.ping().ok());
+  EXPECT_EQ(active(), 1) << "the other channel's call goes on";
+  stop.request_stop();
+  second.join();
+  EXPECT_EQ(error_kind(other), ErrorKind::kCancelled) << other;
+  EXPECT_TRUE(cut.ping().ok()) << "the next call connects anew";
+}
+
 TEST_F(RemotePoolTest, a_call_of_a_newer_version_is_refused_with_a_reason) {
   serve();
   auto client =

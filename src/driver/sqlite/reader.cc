@@ -35,6 +35,7 @@ class Reader final : public arrow::RecordBatchReader {
         limits_(limits) {
     limits_.rows = std::max<int64_t>(limits_.rows, 1);
     limits_.bytes = std::clamp<int64_t>(limits_.bytes, 1, kMostBytes);
+    limits_.whole = limits.whole && !limits.eager;
   }
   ~Reader() override { end(); }
 
@@ -264,6 +265,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> Reader::make_batch(int64_t rows) {
 Status Reader::contradiction(int64_t row) const {
   ErrorDetail detail;
   detail.kind = ErrorKind::kData;
+  detail.sqlstate = kContradiction;
   detail.vendor_code = SQLITE_MISMATCH;
   detail.endpoint = session_.endpoint();
   for (size_t i = 0; !kept_ && statement_ && i < columns_.size(); ++i) {
