@@ -1,4 +1,4 @@
-// ADR-002's DistributedPoolManager: the process's own pools, and in mode coordinated the way to the
+// ADR-002's DistributedPoolManager: the process's own pools, and in the other modes the way to the
 // nodes'.
 #include "cenote/manager.h"
 
@@ -9,6 +9,7 @@
 #include "manager/coordinator_options.h"
 #include "manager/exposition.h"
 #include "manager/manager_parts.h"
+#include "manager/open_discovery.h"
 
 namespace cenote {
 
@@ -34,14 +35,11 @@ Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& option
 namespace {
 
 Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
-  discovery::CoordinatorOptions coordinator =
-      coordinator_options(config.coordinator, config.metrics);
-  Router::Options options{config.remote, config.load_balancer, "", config.node.zone};
-  for (const std::string& endpoint : coordinator.endpoints) {
-    options.source += (options.source.empty() ? "" : ", ") + endpoint;
-  }
-  ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(std::move(coordinator)));
-  return Router::open(std::move(discovery), options);
+  const std::string& self = config.node.id.empty() ? config.server.node_id : config.node.id;
+  ARROW_ASSIGN_OR_RAISE(OpenedDiscovery discovery, open_discovery(config, self));
+  return Router::open(std::move(discovery.service),
+                      {config.remote, config.load_balancer, std::move(discovery.kind),
+                       std::move(discovery.source), config.node.zone});
 }
 
 bool same(const PoolConfig& a, const PoolConfig& b) {
@@ -57,11 +55,6 @@ DistributedPoolManager::~DistributedPoolManager() = default;
 
 Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
     DeploymentConfig config) {
-  if (config.mode == DeploymentMode::kFullDistributed) {
-    return make_error(ErrorKind::kNotSupported,
-                      "mode '" + std::string(to_string(config.mode)) +
-                          "' is not in this version; set mode: standalone or coordinated");
-  }
   auto parts = std::make_unique<Parts>();
   parts->mode = config.mode;
   parts->fallback_strategy_ = std::move(config.failover);
@@ -69,8 +62,10 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   for (PoolConfig& pool : config.pools) {
     ARROW_RETURN_NOT_OK(manager->create_pool(std::move(pool)));
   }
-  if (config.mode == DeploymentMode::kCoordinated) {
+  if (config.mode != DeploymentMode::kStandalone) {
     ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
+  }
+  if (config.mode == DeploymentMode::kCoordinated) {
     ARROW_ASSIGN_OR_RAISE(auto aggregator, discovery::coordinator_metrics(coordinator_options(
                                                config.coordinator, config.metrics)));
     manager->parts_->distributed_metrics_ = std::make_unique<DistributedMetrics>(

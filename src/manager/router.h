@@ -62,6 +62,7 @@ class Router {
   struct Options {
     NodeAccess access;
     LoadBalanceAlgorithm algorithm = LoadBalanceAlgorithm::kP2cEwma;
+    std::string kind;  // what keeps the list of nodes, and where; as ClusterView's
     std::string source;
     std::string zone;
   };
