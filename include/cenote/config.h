@@ -30,6 +30,7 @@ struct DeploymentConfig {
   MetricsOptions metrics;
   std::vector<PoolConfig> pools;
   CoordinatorAccess coordinator;  // of mode coordinated
+  DiscoveryAccess discovery;      // of mode distributed
   NodeAccess remote;
   LoadBalanceAlgorithm load_balancer = LoadBalanceAlgorithm::kP2cEwma;
   NodeIdentity node;

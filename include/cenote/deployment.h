@@ -24,6 +24,20 @@ struct CoordinatorAccess {
   ClientTlsFiles tls;
 };
 
+// Where the processes of mode distributed meet.
+struct DiscoveryAccess {
+  std::string type;  // "consul", "etcd", or "static": a fixed list
+  // Of the store, "consul:8500" or a URL; of a fixed list: the nodes, "db1:8815".
+  std::vector<std::string> endpoints;
+  std::string cluster = "cenote";  // its name in the store; those of another do not see it
+  std::string token;               // Consul's ACL token, etcd's JWT
+  std::string username;            // etcd's, with `password`
+  std::string password;
+  ClientTlsFiles tls;
+  Duration ttl = std::chrono::seconds(5);  // of a node's lease; renewed at a third of it
+  std::vector<std::string> pools;          // of a fixed list: what its nodes serve
+};
+
 // How this process logs in to the nodes that serve pools.
 struct NodeAccess {
   std::string username;  // empty: none

@@ -30,7 +30,7 @@ struct ClusterStatus {
     std::string state;  // up, suspect, frozen, draining, dead
     std::vector<std::string> pools;
   };
-  std::string source;  // the coordinator's endpoints
+  std::string source;  // the endpoints of the coordinator or the store
   std::string cluster;
   uint64_t term = 0;
   uint64_t revision = 0;
@@ -40,7 +40,7 @@ struct ClusterStatus {
   std::vector<Node> nodes;
 };
 
-// In mode coordinated a call goes to this process's own pool of that id; where there is none, or
+// In the modes coordinated and distributed a call goes to this process's own pool of that id; where there is none, or
 // where it cannot reach its database, to a node chosen from the local view. A call that a node did
 // not take goes to another; a read whose answer was lost too, once. A write never goes twice: its
 // error says "not sent" (retryable) or that its outcome is unknown (ErrorDetail::sent is kMaybe). A
@@ -51,7 +51,7 @@ struct ClusterStatus {
 class DistributedPoolManager {
  public:
   // Opens the pools of `config`, in its order; on an error none stays open. Does not wait for the
-  // coordinator. kNotSupported for a mode this build lacks.
+  // coordinator or the store.
   static Result<std::unique_ptr<DistributedPoolManager>> open(DeploymentConfig config);
   static Result<std::unique_ptr<DistributedPoolManager>> from_yaml(
       const std::filesystem::path& file);

@@ -110,7 +110,8 @@ def _mode(mode: DeploymentMode | str) -> DeploymentMode:
     if isinstance(mode, DeploymentMode):
         return mode
     try:
-        return _cenote.DeploymentMode[mode.upper()]
+        # The YAML's word.
+        return _cenote.DeploymentMode["FULL_DISTRIBUTED" if mode == "distributed" else mode.upper()]
     except (KeyError, AttributeError):
         raise ConfigError(f"deployment_mode {mode!r} is none of standalone, coordinated, distributed") from None
 
@@ -311,6 +312,7 @@ class DistributedDatabasePool(DatabasePool):
         mode: DeploymentMode | str = DeploymentMode.STANDALONE,
         coordinator_url: str | None = None,
         *,
+        discovery: Mapping[str, str] | None = None,
         token: str | None = None,
         username: str | None = None,
         password: str | None = None,
@@ -320,8 +322,11 @@ class DistributedDatabasePool(DatabasePool):
     ) -> None:
         """`token` is for the coordinator, `username` and `password` for the nodes, `ca` a PEM file for both.
 
+        `discovery` is for the mode FULL_DISTRIBUTED, with the keys that the YAML's section has:
+        `{"type": "consul", "endpoint": "consul:8500"}`.
+
         `load_balancer` is one of round_robin, least_connections, weighted_round_robin, random, p2c_ewma. Nodes of
-        `zone` are preferred. Does not wait for the coordinator: the first call does, for a short time.
+        `zone` are preferred. Does not wait for the coordinator or the store: the first call does, for a short time.
         """
         settings = {
             "coordinator_url": coordinator_url,
@@ -334,6 +339,7 @@ class DistributedDatabasePool(DatabasePool):
         }
         _quiet_grpc()
         given = {key: value for key, value in settings.items() if value is not None}
+        given |= {f"discovery.{key}": str(value) for key, value in (discovery or {}).items()}
         self._attach(_cenote.open_manager(_mode(mode), given))
 
     def __repr__(self) -> str:

@@ -51,6 +51,24 @@ Result<PoolConfig> config_from(const std::string& id, const std::string& type, c
   return pool_from_keys(id, type, DriverConfig(keys.begin(), keys.end()));
 }
 
+// A key of `discovery:`, by the table that the YAML follows.
+Result<bool> set_discovery(DeploymentConfig& config, const std::string& key,
+                           const std::string& value) {
+  std::vector<std::string_view> known;
+  for (const DeploymentKey& row : discovery_keys()) {
+    known.push_back(row.name);
+    if (row.name != key) continue;
+    const Status checked = check_value(row.rule, value, "'" + value + "'");
+    if (!checked.ok()) {
+      return make_error(ErrorKind::kConfig, "discovery: key '" + key + "': " + checked.message());
+    }
+    row.store(config, value);
+    return true;
+  }
+  return make_error(ErrorKind::kConfig,
+                    "discovery: there is no key '" + key + "'" + suggest(key, known));
+}
+
 // What DistributedDatabasePool's arguments mean.
 Result<bool> set_key(DeploymentConfig& config, const std::string& key, const std::string& value) {
   if (key == "coordinator_url") {
@@ -63,6 +81,8 @@ Result<bool> set_key(DeploymentConfig& config, const std::string& key, const std
     config.remote.password = value;
   } else if (key == "ca") {
     config.coordinator.tls.ca = config.remote.tls.ca = value;
+  } else if (key.starts_with("discovery.")) {
+    return set_discovery(config, key.substr(std::string_view("discovery.").size()), value);
   } else if (key == "zone") {
     config.node.zone = value;
   } else {
@@ -92,6 +112,7 @@ nb::object status_of(const DistributedPoolManager& manager) {
   }
   nb::dict dict;
   dict["coordinator"] = status->source;
+  dict["source"] = status->source;
   dict["cluster"] = status->cluster;
   dict["term"] = status->term;
   dict["revision"] = status->revision;
@@ -134,7 +155,7 @@ void bind_manager(nb::module_& module) {
                             "coordinator, or a distributed store.")
       .value("STANDALONE", DeploymentMode::kStandalone)
       .value("COORDINATED", DeploymentMode::kCoordinated)
-      .value("DISTRIBUTED", DeploymentMode::kFullDistributed);
+      .value("FULL_DISTRIBUTED", DeploymentMode::kFullDistributed);
   nb::class_<ManagerHandle>(module, "Manager")
       .def(
           "create_pool",

@@ -128,6 +128,8 @@ Result<Cluster> Cluster::open(const ClusterOptions& options, std::stop_token sto
   }
   if (!file.empty()) {
     ARROW_ASSIGN_OR_RAISE(DeploymentConfig config, load_config(file));
+    const bool store = config.mode == DeploymentMode::kFullDistributed && options.url.empty();
+    if (store) return open_store(std::move(config), std::move(stop));
     if (config.coordinator.endpoints.empty() && options.url.empty()) {
       return make_error(ErrorKind::kConfig,
                         file +
@@ -138,6 +140,13 @@ Result<Cluster> Cluster::open(const ClusterOptions& options, std::stop_token sto
     access = std::move(config.coordinator);
   }
   return open(options, access, std::move(stop));
+}
+
+Result<Cluster> Cluster::open_store(DeploymentConfig config, std::stop_token stop) {
+  Cluster cluster;
+  cluster.stop_ = std::move(stop);
+  ARROW_ASSIGN_OR_RAISE(cluster.store_, StoreGateway::open(std::move(config)));
+  return cluster;
 }
 
 Result<Cluster> Cluster::open(const ClusterOptions& options, const CoordinatorAccess& access,
@@ -228,6 +237,7 @@ Result<Json> Cluster::send(const HttpCall& call) {
 }
 
 Result<Json> Cluster::get(std::string_view target) {
+  if (store_ != nullptr) return store_->get(stop_, target);
   HttpCall call;
   call.target = target;
   return send(call);
@@ -235,6 +245,7 @@ Result<Json> Cluster::get(std::string_view target) {
 
 Result<Json> Cluster::change(std::string_view method, std::string_view target, const Json& body,
                              const std::string& if_match) {
+  if (store_ != nullptr) return store_->change(stop_, method, target, body, if_match);
   HttpCall call;
   call.method = method;
   call.target = target;

@@ -10,6 +10,7 @@
 #include "cenote/config.h"
 
 #include "base/json.h"
+#include "cli/store_gateway.h"
 #include "cluster/instance.h"
 #include "net/http_client.h"
 
@@ -41,6 +42,8 @@ class Cluster {
   // The same for a configuration that was read already.
   static Result<Cluster> open(const ClusterOptions& options, const CoordinatorAccess& access,
                               std::stop_token stop);
+  // Of a configuration in mode distributed: what a coordinator would answer, from the store.
+  static Result<Cluster> open_store(DeploymentConfig config, std::stop_token stop);
 
   // What the coordinator says to GET. An answer from 400 on is an error that says what to do:
   // kAuthentication, kConfig (422), kOverload (503), kUnknownPool (404: there is no such thing),
@@ -51,7 +54,9 @@ class Cluster {
                       const std::string& if_match = {});
   Result<cluster::Snapshot> nodes();
 
-  const std::string& url() const { return clients_[current_]->url(); }
+  const std::string& url() const {
+    return store_ != nullptr ? store_->url() : clients_[current_]->url();
+  }
 
  private:
   Cluster() = default;
@@ -61,6 +66,7 @@ class Cluster {
 
   std::vector<std::unique_ptr<HttpClient>> clients_;  // one for each endpoint
   size_t current_ = 0;
+  std::unique_ptr<StoreGateway> store_;  // in place of a coordinator
   Duration timeout_{};
   std::string token_source_;  // for messages; empty: no token
   std::stop_token stop_;

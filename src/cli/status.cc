@@ -107,7 +107,7 @@ struct StatusCommand {
   Result<std::vector<PoolConfig>> pools_to_check(DeploymentConfig deployment) const;
   std::vector<Report> check(std::vector<PoolConfig> pools, Duration limit,
                             const CallContext& context) const;
-  int print_cluster(const CoordinatorAccess& access, const std::vector<Report>& pools,
+  int print_cluster(const DeploymentConfig& config, const std::vector<Report>& pools,
                     const std::stop_token& stop) const;
   int worst(const std::vector<Report>& reports, int code) const;
 };
@@ -142,9 +142,11 @@ int StatusCommand::worst(const std::vector<Report>& reports, int code) const {
   return code;
 }
 
-int StatusCommand::print_cluster(const CoordinatorAccess& access, const std::vector<Report>& pools,
+int StatusCommand::print_cluster(const DeploymentConfig& config, const std::vector<Report>& pools,
                                  const std::stop_token& stop) const {
-  Result<Cluster> asked = Cluster::open(cluster, access, stop);
+  const bool store = config.mode == DeploymentMode::kFullDistributed && cluster.url.empty();
+  Result<Cluster> asked =
+      store ? Cluster::open_store(config, stop) : Cluster::open(cluster, config.coordinator, stop);
   if (!asked.ok()) return fail_cluster(asked.status());
   const Result<ClusterReport> report = report_cluster(*asked);
   if (!report.ok()) return fail_cluster(report.status());
@@ -169,8 +171,8 @@ int StatusCommand::run() {
     if (!read.ok()) return fail(read.status());
     deployment = std::move(*read);
   }
-  const CoordinatorAccess access = deployment.coordinator;
-  const bool coordinated = !cluster.url.empty() || deployment.mode == DeploymentMode::kCoordinated;
+  const DeploymentConfig config = deployment;
+  const bool clustered = !cluster.url.empty() || deployment.mode != DeploymentMode::kStandalone;
   Result<std::vector<PoolConfig>> pools = pools_to_check(std::move(deployment));
   if (asks_cluster_alone) pools = std::vector<PoolConfig>();
   if (!pools.ok()) return fail(pools.status());
@@ -178,8 +180,8 @@ int StatusCommand::run() {
   const std::vector<Report> reports =
       check(std::move(*pools), *limit, {Deadline::in(*limit), interrupt.token()});
   if (interrupt.happened()) return fail(ExitCode(interrupt.exit_code()), "cancelled");
-  const int code = coordinated
-                       ? print_cluster(access, reports, interrupt.token())
+  const int code = clustered
+                       ? print_cluster(config, reports, interrupt.token())
                        : print(format == "json" ? pretty(as_json(reports)) : as_table(reports));
   return code == kReaderWentAway ? code : worst(reports, code);
 }

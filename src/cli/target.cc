@@ -50,7 +50,7 @@ Result<DeploymentConfig> Target::deployment() const {
     file = kDefaultConfig;
   }
   ARROW_ASSIGN_OR_RAISE(DeploymentConfig deployment, load_config(file));
-  if (deployment.pools.empty() && deployment.mode != DeploymentMode::kCoordinated) {
+  if (deployment.pools.empty() && deployment.mode == DeploymentMode::kStandalone) {
     return make_error(ErrorKind::kConfig,
                       file + ": has no pools; add one below deployment: pools:");
   }
@@ -77,7 +77,7 @@ Result<PoolConfig> Target::chosen() const {
 
 Result<DeploymentConfig> Target::for_calls(std::string* id) const {
   ARROW_ASSIGN_OR_RAISE(DeploymentConfig all, deployment());
-  if (all.mode == DeploymentMode::kCoordinated) {
+  if (all.mode != DeploymentMode::kStandalone) {
     *id = pool;
     if (pool.empty()) {
       return make_error(ErrorKind::kUnknownPool,

@@ -79,6 +79,47 @@ std::span<const DeploymentKey> coordinator_keys() {
   return rows;
 }
 
+std::span<const DeploymentKey> discovery_keys() {
+  static constexpr auto kDiscovery = &DeploymentConfig::discovery;
+  static constexpr auto kTls = &DiscoveryAccess::tls;
+  static const std::vector<DeploymentKey> rows = {
+      {"type",
+       {Kind::kChoice, 0, 0, "consul|etcd|static"},
+       "What keeps the list of nodes; static: nobody, it is `endpoint`.",
+       text(kDiscovery, &DiscoveryAccess::type)},
+      {"endpoint", kText,
+       "Of the store, as consul:8500 or https://etcd:2379; several by commas. Of static: the "
+       "nodes, "
+       "as \"db1:8815, db2:8815\".",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.discovery.endpoints = split_list(value);
+       }},
+      {"cluster", kText, "The cluster's name in the store; cenote by default.",
+       text(kDiscovery, &DiscoveryAccess::cluster)},
+      {"token", kText, "Consul's ACL token or etcd's JWT, best as ${env:NAME} or ${file:PATH}.",
+       text(kDiscovery, &DiscoveryAccess::token)},
+      {"username", kText, "The user at etcd.", text(kDiscovery, &DiscoveryAccess::username)},
+      {"password", kText, "Its password, best as ${env:NAME} or ${file:PATH}.",
+       text(kDiscovery, &DiscoveryAccess::password)},
+      {"ca", kText, "The authority that signed the store's certificates, PEM.",
+       text(kDiscovery, kTls, &ClientTlsFiles::ca)},
+      {"certificate", kText, "This process's own certificate, PEM.",
+       text(kDiscovery, kTls, &ClientTlsFiles::certificate)},
+      {"key", kText, "Its key, PEM.", text(kDiscovery, kTls, &ClientTlsFiles::key)},
+      {"ttl",
+       {Kind::kDuration},
+       "A node not heard of for this long is dead; 5s by default, at least 2s.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.discovery.ttl = parse_duration(value).ValueOr(config.discovery.ttl);
+       }},
+      {"pools", kText, "Of static: the pools that its nodes serve, by commas.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.discovery.pools = split_list(value);
+       }},
+  };
+  return rows;
+}
+
 std::span<const DeploymentKey> remote_keys() {
   static constexpr auto kRemote = &DeploymentConfig::remote;
   static constexpr auto kTls = &NodeAccess::tls;

@@ -227,20 +227,21 @@ class Reader {
                  value.shown + " is no mode; write standalone, coordinated or distributed");
   }
 
-  // Last, so that a file for a later version is checked as far as it can be.
   Status check_cluster(const YAML::Node& deployment, const DeploymentConfig& config) const {
-    if (config.mode == DeploymentMode::kFullDistributed) {
+    if (config.mode == DeploymentMode::kFullDistributed &&
+        (config.discovery.type.empty() || config.discovery.endpoints.empty())) {
       return error(deployment["mode"], "mode",
-                   "'distributed' is not in this version; write standalone or coordinated, the "
-                   "rest may stay");
+                   "'distributed' needs a store or a list; write "
+                   "discovery: {type: consul, endpoint: \"consul:8500\"}");
     }
     if (config.mode == DeploymentMode::kCoordinated && config.coordinator.endpoints.empty()) {
       return error(deployment["mode"], "mode",
                    "'coordinated' needs a coordinator; write "
                    "coordinator: {endpoint: \"http://coordinator:8080\"}");
     }
-    for (const auto& [name, tls] : {std::pair{"coordinator", &config.coordinator.tls},
-                                    std::pair{"remote", &config.remote.tls}}) {
+    for (const auto& [name, tls] :
+         {std::pair{"coordinator", &config.coordinator.tls},
+          std::pair{"discovery", &config.discovery.tls}, std::pair{"remote", &config.remote.tls}}) {
       if (tls->certificate.empty() == tls->key.empty()) continue;
       return error(deployment[name], name, "needs both a certificate and its key");
     }

@@ -139,14 +139,11 @@ const std::vector<DeploymentKey>& rows_of(std::string_view section) {
       {"switch_threshold", kDuration, "Of active_standby: how long the primary must be down.", {}},
       {"pools", {Kind::kTexts}, "Of load_balanced: the pools that share the load.", {}},
       {"algorithm", one_of(kBalanceAlgorithms), "Of load_balanced: how they share it.", {}}};
-  static const std::vector<DeploymentKey> discovery = {
-      {"type", one_of("consul|etcd|static"), "What keeps the list of nodes.", {}},
-      {"endpoint", kText, "Its host:port.", {}}};
   static const std::vector<DeploymentKey> partition = {
       {"detection_interval", kDuration, "How often the cluster's view is checked.", {}},
       {"recovery_strategy", one_of("gradual|immediate|manual"), "How traffic comes back.", {}},
       {"local_cache_ttl", kDuration, "How long the last view is used.", {}}};
-  return section == "failover" ? failover : section == "discovery" ? discovery : partition;
+  return section == "failover" ? failover : partition;
 }
 
 const std::vector<Section>& sections() {
@@ -156,7 +153,7 @@ const std::vector<Section>& sections() {
       {"node", "This process among the nodes.", node_keys(), {}},
       {"coordinator", "Where the coordinator of mode coordinated answers.", coordinator_keys(), {}},
       {"remote", "How this process logs in to the nodes that serve pools.", remote_keys(), {}},
-      {"discovery", "Of mode distributed.", rows_of("discovery"), {}},
+      {"discovery", "Where the processes of mode distributed meet.", discovery_keys(), {}},
       {"load_balancer", "How instances are chosen.", load_balancer_keys(), {}},
       {"failover", "What happens when a database is down.", rows_of("failover"), {}},
       {"partition", "What happens when the cluster is out of reach.", rows_of("partition"), {}},

@@ -35,6 +35,7 @@ std::span<const PoolKey> health_keys();  // of a pool's `health:`
 // Of the sections that clusters need (deployment_keys.cc).
 std::span<const DeploymentKey> node_keys();
 std::span<const DeploymentKey> coordinator_keys();
+std::span<const DeploymentKey> discovery_keys();
 std::span<const DeploymentKey> remote_keys();
 std::span<const DeploymentKey> load_balancer_keys();
 inline constexpr std::string_view kBalanceAlgorithms =

@@ -43,7 +43,8 @@ std::string config_text(const ConfigVersion& version) {
   return Json{{"version", json_number(version.version)},
               {"content", version.content},
               {"at", version.at},
-              {"who", version.who}}
+              {"who", version.who},
+              {"reason", version.reason}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -55,6 +56,7 @@ Result<ConfigVersion> config_from(std::string_view text) {
   reader.get("content", &version.content);
   reader.maybe("at", &version.at);
   reader.maybe("who", &version.who);
+  reader.maybe("reason", &version.reason);
   ARROW_RETURN_NOT_OK(reader.finish(true));
   return version;
 }

@@ -46,8 +46,9 @@ struct Listing {
 struct ConfigVersion {
   uint64_t version = 0;  // 0: there is none yet
   std::string content;
-  std::string at;   // when, as 2026-01-31T12:00:00Z
-  std::string who;  // wrote it
+  std::string at;        // when, as 2026-01-31T12:00:00Z
+  std::string who;       // wrote it
+  std::string reason{};  // of going back to an older one; or empty
 };
 
 struct DirectoryOptions {

@@ -53,8 +53,9 @@ class ServiceDiscovery {
   // Registers, renews, hands configurations on, until stopped; then leaves.
   virtual void serve(const std::stop_token& stop, Member& member) = 0;
   // Tells the source that a node's port refused a connection, so that it looks for itself. On any
-  // thread, beside the calls above; one bounded attempt, whose failure matters to nobody.
-  virtual void tell_refused(const std::stop_token& stop, std::string_view node_id) = 0;
+  // thread, beside the calls above; one bounded attempt, whose failure matters to nobody. A store
+  // cannot look: there a lease runs out.
+  virtual void tell_refused(const std::stop_token& /*stop*/, std::string_view /*node_id*/) {}
 };
 
 }  // namespace cenote::discovery

@@ -112,7 +112,7 @@ void ClusterView::failed(const Status& why) {
   }
   if (!first) return;
   log(LogLevel::kWarning, "manager",
-      "coordinator " + options_.source + ": " + why.message() + "; the last view goes on");
+      options_.kind + " " + options_.source + ": " + why.message() + "; the last view goes on");
 }
 
 std::shared_ptr<const route::Targets> ClusterView::targets(std::string_view pool_id) const {
@@ -136,7 +136,7 @@ bool ClusterView::wait_until_known(const CallContext& context) const {
 std::string ClusterView::age_text() const {
   const std::optional<Duration> age = view_.age(Clock::now());
   std::string text = age ? "the view from " + options_.source + " is " + seconds_text(*age) + " old"
-                         : "coordinator " + options_.source + " has not answered yet";
+                         : options_.kind + " " + options_.source + " has not answered yet";
   if (!last_failure_.ok()) text += " (" + last_failure_.message() + ")";
   return text;
 }

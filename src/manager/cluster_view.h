@@ -29,7 +29,8 @@ class ClusterView final : private discovery::Watcher {
  public:
   using Nodes = std::map<std::string, cluster::Node, std::less<>>;
   struct Options {
-    std::string source;  // as messages call it: the coordinator's endpoint
+    std::string kind;    // what feeds it, as messages call it: "coordinator", "etcd"
+    std::string source;  // its endpoints
     std::string zone;
     // Told of every new state of the nodes, on the watching thread, before targets() shows it.
     std::function<void(const Nodes&)> on_nodes{};

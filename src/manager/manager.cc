@@ -1,4 +1,4 @@
-// ADR-002's DistributedPoolManager: the process's own pools, and in mode coordinated the way to the
+// ADR-002's DistributedPoolManager: the process's own pools, and in the other modes the way to the
 // nodes'.
 #include "cenote/manager.h"
 
@@ -10,6 +10,7 @@
 #include "manager/coordinator_options.h"
 #include "manager/exposition.h"
 #include "manager/manager_parts.h"
+#include "manager/open_discovery.h"
 
 namespace cenote {
 
@@ -34,26 +35,29 @@ Status DistributedPoolManager::Parts::serve_metrics(const MetricsOptions& option
 
 namespace {
 
+// Whether the nodes' list is kept on this machine, as where one tries things out: then nodes may be
+// here too.
+bool beside_us(const DeploymentConfig& config) {
+  constexpr std::array<std::string_view, 2> kSchemes = {"http", "https"};
+  const bool coordinated = config.mode == DeploymentMode::kCoordinated;
+  const auto& endpoints = coordinated ? config.coordinator.endpoints : config.discovery.endpoints;
+  return std::any_of(endpoints.begin(), endpoints.end(), [&](const std::string& endpoint) {
+    const bool url = endpoint.find("://") != std::string::npos;
+    const Result<Place> place = parse_place(url ? endpoint : "http://" + endpoint, kSchemes);
+    return place.ok() && is_loopback(*place);
+  });
+}
+
 Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
-  discovery::CoordinatorOptions coordinator =
-      coordinator_options(config.coordinator, config.metrics);
-  bool beside_us = false;
-  for (const std::string& endpoint : coordinator.endpoints) {
-    constexpr std::array<std::string_view, 2> kSchemes = {"http", "https"};
-    const Result<Place> place = parse_place(endpoint, kSchemes);
-    beside_us = beside_us || (place.ok() && is_loopback(*place));
-  }
-  Result<Reach> reach = Reach::make(config.remote.networks, beside_us);
+  Result<Reach> reach = Reach::make(config.remote.networks, beside_us(config));
   if (!reach.ok()) {
     return make_error(ErrorKind::kConfig, "remote.networks: " + reach.status().message());
   }
-  Router::Options options{config.remote, std::move(*reach), config.load_balancer, "",
-                          config.node.zone};
-  for (const std::string& endpoint : coordinator.endpoints) {
-    options.source += (options.source.empty() ? "" : ", ") + endpoint;
-  }
-  ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(std::move(coordinator)));
-  return Router::open(std::move(discovery), options);
+  const std::string& self = config.node.id.empty() ? config.server.node_id : config.node.id;
+  ARROW_ASSIGN_OR_RAISE(OpenedDiscovery discovery, open_discovery(config, self));
+  return Router::open(std::move(discovery.service),
+                      {config.remote, std::move(*reach), config.load_balancer,
+                       std::move(discovery.kind), std::move(discovery.source), config.node.zone});
 }
 
 bool same(const PoolConfig& a, const PoolConfig& b) {
@@ -69,11 +73,6 @@ DistributedPoolManager::~DistributedPoolManager() = default;
 
 Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
     DeploymentConfig config) {
-  if (config.mode == DeploymentMode::kFullDistributed) {
-    return make_error(ErrorKind::kNotSupported,
-                      "mode '" + std::string(to_string(config.mode)) +
-                          "' is not in this version; set mode: standalone or coordinated");
-  }
   auto parts = std::make_unique<Parts>();
   parts->mode = config.mode;
   parts->fallback_strategy_ = std::move(config.failover);
@@ -81,8 +80,10 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   for (PoolConfig& pool : config.pools) {
     ARROW_RETURN_NOT_OK(manager->create_pool(std::move(pool)));
   }
-  if (config.mode == DeploymentMode::kCoordinated) {
+  if (config.mode != DeploymentMode::kStandalone) {
     ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
+  }
+  if (config.mode == DeploymentMode::kCoordinated) {
     ARROW_ASSIGN_OR_RAISE(auto aggregator, discovery::coordinator_metrics(coordinator_options(
                                                config.coordinator, config.metrics)));
     manager->parts_->distributed_metrics_ = std::make_unique<DistributedMetrics>(

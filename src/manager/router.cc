@@ -95,7 +95,7 @@ Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceD
   ARROW_ASSIGN_OR_RAISE(auto links, NodeLinks::make(options.access, options.reach));
   std::unique_ptr<Router> router(new Router(options, std::move(links)));
   ClusterView::Options view{
-      options.source, options.zone,
+      options.kind, options.source, options.zone,
       [links = router->links_.get()](const ClusterView::Nodes& nodes) { links->update(nodes); },
       &router->metrics_};
   router->view_ = std::make_unique<ClusterView>(std::move(discovery), std::move(view));

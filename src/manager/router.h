@@ -63,6 +63,7 @@ class Router {
     NodeAccess access;
     Reach reach{};  // where nodes may be
     LoadBalanceAlgorithm algorithm = LoadBalanceAlgorithm::kP2cEwma;
+    std::string kind;  // what keeps the list of nodes, and where; as ClusterView's
     std::string source;
     std::string zone;
   };

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "manager/coordinator_options.h"
+#include "manager/open_discovery.h"
 #include "node/incarnation.h"
 
 namespace cenote::node {
@@ -63,10 +63,10 @@ Result<std::unique_ptr<Membership>> Membership::join(DistributedPoolManager& man
   about.zone = config.node.zone;
   about.weight = config.node.weight;
   ARROW_ASSIGN_OR_RAISE(about.incarnation, next_incarnation(config.node.state_dir, about.node_id));
-  ARROW_ASSIGN_OR_RAISE(auto discovery, discovery::coordinator_discovery(coordinator_options(
-                                            config.coordinator, config.metrics)));
-  return std::unique_ptr<Membership>(new Membership(
-      manager, flight, std::move(about), config.server.drain_timeout, std::move(discovery)));
+  ARROW_ASSIGN_OR_RAISE(OpenedDiscovery discovery, open_discovery(config, about.node_id));
+  return std::unique_ptr<Membership>(new Membership(manager, flight, std::move(about),
+                                                    config.server.drain_timeout,
+                                                    std::move(discovery.service)));
 }
 
 Membership::State Membership::state() const {

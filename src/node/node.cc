@@ -39,7 +39,7 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
     ARROW_ASSIGN_OR_RAISE(node->admin_,
                           Admin::start(*node->manager_, *node->flight_, options.admin));
   }
-  if (config.mode == DeploymentMode::kCoordinated) {
+  if (config.mode != DeploymentMode::kStandalone) {
     const std::string admin = node->admin_ == nullptr ? "" : node->admin_->url();
     ARROW_ASSIGN_OR_RAISE(node->membership_,
                           Membership::join(*node->manager_, *node->flight_, config, admin));

@@ -209,10 +209,37 @@ TEST(Config, the_prometheus_endpoint_is_read) {
   EXPECT_TRUE(config->metrics.prometheus_allow_remote);
 }
 
-TEST(Config, a_mode_of_a_later_version_is_refused_with_its_place) {
-  const std::string text = error_of("deployment:\n  mode: distributed\n");
-  EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'distributed' is not in this version"), 0U)
-      << text;
+TEST(Config, mode_distributed_knows_its_store) {
+  const auto config = parse_config(
+      "deployment:\n  mode: distributed\n"
+      "  discovery: {type: etcd, endpoint: 'https://a:2379, https://b:2379', cluster: shop,\n"
+      "              username: u, password: p, token: t, ca: ca.pem, ttl: 3s}\n",
+      "x");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->mode, DeploymentMode::kFullDistributed);
+  EXPECT_EQ(config->discovery.type, "etcd");
+  EXPECT_EQ(config->discovery.endpoints,
+            (std::vector<std::string>{"https://a:2379", "https://b:2379"}));
+  EXPECT_EQ(config->discovery.cluster, "shop");
+  EXPECT_EQ(config->discovery.username, "u");
+  EXPECT_EQ(config->discovery.password, "p");
+  EXPECT_EQ(config->discovery.token, "t");
+  EXPECT_EQ(config->discovery.tls.ca, "ca.pem");
+  EXPECT_EQ(config->discovery.ttl, std::chrono::seconds(3));
+  const auto list = parse_config(
+      "deployment: {mode: distributed, discovery: {type: static, endpoint: 'a:1, b:2', pools: "
+      "'main_db, b'}}",
+      "x");
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->discovery.pools, (std::vector<std::string>{"main_db", "b"}));
+}
+
+TEST(Config, mode_distributed_without_a_store_says_what_to_write) {
+  for (const char* rest : {"", "  discovery: {type: consul}\n"}) {
+    const std::string text = error_of(std::string("deployment:\n  mode: distributed\n") + rest);
+    EXPECT_EQ(text.find("cenote.yaml:2:9: key 'mode': 'distributed' needs a store"), 0U) << text;
+    EXPECT_NE(text.find("discovery: {type: consul, endpoint:"), std::string::npos) << text;
+  }
 }
 
 TEST(Config, mode_coordinated_knows_its_coordinator_and_the_way_to_nodes) {

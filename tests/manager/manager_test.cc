@@ -27,12 +27,17 @@ TEST(Manager, pools_are_made_listed_used_and_removed) {
   EXPECT_TRUE(manager->list_pools().empty());
 }
 
-TEST(Manager, a_mode_that_is_not_there_is_refused_clearly) {
+TEST(Manager, mode_distributed_without_a_store_is_refused_clearly) {
   DeploymentConfig config;
   config.mode = DeploymentMode::kFullDistributed;
-  const Status status = DistributedPoolManager::open(config).status();
-  EXPECT_EQ(error_kind(status), ErrorKind::kNotSupported);
-  EXPECT_NE(status.message().find("distributed"), std::string::npos);
+  EXPECT_NE(DistributedPoolManager::open(config).status().message().find("discovery.type"),
+            std::string::npos);
+  for (const char* type : {"consul", "etcd", "static"}) {
+    config.discovery.type = type;
+    const Status status = DistributedPoolManager::open(config).status();
+    EXPECT_EQ(error_kind(status), ErrorKind::kConfig);
+    EXPECT_NE(status.message().find("discovery.endpoint"), std::string::npos) << status;
+  }
 }
 
 TEST(Manager, mode_coordinated_without_a_coordinator_is_refused_clearly) {

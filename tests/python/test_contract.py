@@ -331,10 +331,18 @@ def test_the_deployment_mode_may_be_named(mode: Any) -> None:
     assert cenote.DatabasePool(deployment_mode=mode).list_pools() == []
 
 
-@pytest.mark.parametrize("mode", [cenote.DeploymentMode.DISTRIBUTED, "distributed"])
-def test_a_mode_of_a_later_version_refuses_clearly(mode: Any) -> None:
-    with pytest.raises(cenote.NotSupportedError, match="set mode: standalone"):
-        cenote.DatabasePool(mode)
+@pytest.mark.parametrize("mode", [cenote.DeploymentMode.FULL_DISTRIBUTED, "distributed", "full_distributed"])
+def test_mode_distributed_wants_a_store(mode: Any) -> None:
+    with pytest.raises(cenote.ConfigError, match=r"discovery\.type"):
+        cenote.DistributedDatabasePool(mode)
+    for wrong, words in (
+        ({"type": "zookeeper"}, "consul, etcd, static"),
+        ({"typ": "consul"}, "type"),
+        ({"type": "consul"}, r"discovery\.endpoint"),
+        ({"type": "consul", "endpoint": "consul:8500", "ttl": "soon"}, "ttl"),
+    ):
+        with pytest.raises(cenote.ConfigError, match=words):
+            cenote.DistributedDatabasePool(mode, discovery=wrong)
 
 
 def test_mode_coordinated_wants_a_coordinator() -> None:

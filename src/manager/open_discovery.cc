@@ -1,0 +1,79 @@
+// Configuration into options.
+#include "manager/open_discovery.h"
+
+#include <utility>
+
+#include "discovery/store_discovery.h"
+#include "manager/coordinator_options.h"
+
+namespace cenote {
+namespace {
+
+TlsClientOptions tls_of(const ClientTlsFiles& files) {
+  return {files.ca, files.certificate, files.key};
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string all;
+  for (const std::string& item : items) all += (all.empty() ? "" : ", ") + item;
+  return all;
+}
+
+Result<discovery::DirectoryOptions> directory_options(const DiscoveryAccess& access) {
+  if (access.type != "consul" && access.type != "etcd") {
+    return make_error(ErrorKind::kConfig,
+                      "discovery.type '" + access.type + "' is none of consul, etcd, static");
+  }
+  discovery::DirectoryOptions options;
+  options.store.endpoints = access.endpoints;
+  options.store.token = access.token;
+  options.store.username = access.username;
+  options.store.password = access.password;
+  options.store.tls = tls_of(access.tls);
+  options.cluster = access.cluster;
+  options.ttl = access.ttl;
+  return options;
+}
+
+Result<std::unique_ptr<discovery::ServiceDiscovery>> by_store(const DiscoveryAccess& access,
+                                                              const std::string& self) {
+  if (access.type == "static") {
+    return discovery::static_discovery({access.endpoints, access.pools, access.cluster});
+  }
+  discovery::StoreDiscoveryOptions options;
+  options.store = access.type == "etcd" ? discovery::StoreDiscoveryOptions::Store::kEtcd
+                                        : discovery::StoreDiscoveryOptions::Store::kConsul;
+  ARROW_ASSIGN_OR_RAISE(options.directory, directory_options(access));
+  options.self = self;
+  return discovery::store_discovery(std::move(options));
+}
+
+}  // namespace
+
+Result<OpenedDiscovery> open_discovery(const DeploymentConfig& config, const std::string& self) {
+  OpenedDiscovery opened;
+  if (config.mode == DeploymentMode::kCoordinated) {
+    opened.kind = "coordinator";
+    opened.source = joined(config.coordinator.endpoints);
+    ARROW_ASSIGN_OR_RAISE(opened.service, discovery::coordinator_discovery(coordinator_options(
+                                              config.coordinator, config.metrics)));
+  } else {
+    const DiscoveryAccess& access = config.discovery;
+    opened.kind = access.type == "static" ? "list" : access.type;
+    opened.source = joined(access.endpoints);
+    ARROW_ASSIGN_OR_RAISE(opened.service, by_store(access, self));
+  }
+  return opened;
+}
+
+Result<std::unique_ptr<discovery::Directory>> open_directory(const DiscoveryAccess& access) {
+  if (access.type == "static") {
+    return make_error(ErrorKind::kConfig,
+                      "discovery.type static is a fixed list, which keeps no configuration");
+  }
+  ARROW_ASSIGN_OR_RAISE(const discovery::DirectoryOptions options, directory_options(access));
+  return access.type == "etcd" ? discovery::etcd_directory(options)
+                               : discovery::consul_directory(options);
+}
+
+}  // namespace cenote
