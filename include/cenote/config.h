@@ -43,8 +43,8 @@ struct DeploymentConfig {
 Result<DeploymentConfig> load_config(const std::filesystem::path& file);
 // `name` stands for the file in messages.
 Result<DeploymentConfig> parse_config(std::string_view yaml, std::string_view name);
-// The same checks for a file of another machine: references are left alone, and the values they
-// stand for unchecked.
+// The same checks for a file of another machine, which is kept and shown to others: references are
+// left alone, the values they stand for unchecked, and secrets in plain text refused.
 Status check_config(std::string_view yaml, std::string_view name);
 
 // One pool from a URL: "sqlite:shop.db", "sqlite::memory:",

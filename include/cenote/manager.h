@@ -96,6 +96,11 @@ class DistributedPoolManager {
   // None in mode standalone.
   std::optional<ClusterStatus> cluster_status() const;
 
+  // This process serves others as the node of that id, and its lease held at that term and revision
+  // of the coordinator: a list of the same term, as new or newer, that lacks the node is not taken.
+  // Empty: it holds none. Without effect in mode standalone.
+  void expect_node(std::string_view node_id, uint64_t term, uint64_t revision);
+
   std::vector<PoolStatus> get_status() const;
   std::string prometheus() const;  // all pools' metrics as one exposition
 

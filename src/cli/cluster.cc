@@ -165,6 +165,7 @@ Result<Cluster> Cluster::open(const ClusterOptions& options, const CoordinatorAc
     HttpClientOptions how;
     how.url = url;
     how.token = token.value;
+    how.max_body = size_t{1} << 30;  // of a backup
     how.tls.ca_file = either(options.tls.ca_file, access.tls.ca);
     how.tls.certificate_file = either(options.tls.certificate_file, access.tls.certificate);
     how.tls.key_file = either(options.tls.key_file, access.tls.key);
@@ -219,14 +220,14 @@ Status Cluster::unreachable(const Status& why) const {
   return make_error(std::move(told), message + advice);
 }
 
-Result<Json> Cluster::send(const HttpCall& call) {
+Result<std::string> Cluster::send(const HttpCall& call) {
   Status last;
   for (size_t tried = 0; tried < clients_.size(); ++tried) {
     const CallContext context{Deadline::in(timeout_), stop_};
-    const Result<HttpAnswer> answer = clients_[current_]->send(context, call);
+    Result<HttpAnswer> answer = clients_[current_]->send(context, call);
     if (answer.ok()) {
       if (answer->status >= 400) return refusal(*answer);
-      return parse_json(answer->body);
+      return answer->body;
     }
     last = unreachable(answer.status());
     const ErrorDetail* detail = error_detail(answer.status());
@@ -239,6 +240,14 @@ Result<Json> Cluster::send(const HttpCall& call) {
 Result<Json> Cluster::get(std::string_view target) {
   if (store_ != nullptr) return store_->get(stop_, target);
   HttpCall call;
+  call.target = target;
+  ARROW_ASSIGN_OR_RAISE(const std::string body, send(call));
+  return parse_json(body);
+}
+
+Result<std::string> Cluster::bytes(std::string_view method, std::string_view target) {
+  HttpCall call;
+  call.method = method;
   call.target = target;
   return send(call);
 }
@@ -255,11 +264,13 @@ Result<Json> Cluster::change(std::string_view method, std::string_view target, c
     call.headers["Content-Type"] = "application/json";
     call.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  Result<Json> answer = send(call);
+  Result<std::string> answer = send(call);
   const ErrorDetail* detail = answer.ok() ? nullptr : error_detail(answer.status());
   const bool lost = detail != nullptr && detail->sent == Sent::kMaybe && !stop_.stop_requested() &&
                     detail->kind == ErrorKind::kConnection;
-  return lost ? send(call) : answer;
+  if (lost) answer = send(call);
+  if (!answer.ok()) return answer.status();
+  return parse_json(*answer);
 }
 
 Result<cluster::Snapshot> Cluster::nodes() {

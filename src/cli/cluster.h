@@ -53,6 +53,8 @@ class Cluster {
   Result<Json> change(std::string_view method, std::string_view target, const Json& body = {},
                       const std::string& if_match = {});
   Result<cluster::Snapshot> nodes();
+  // An answer that is no JSON, at most 1 GiB.
+  Result<std::string> bytes(std::string_view method, std::string_view target);
 
   const std::string& url() const {
     return store_ != nullptr ? store_->url() : clients_[current_]->url();
@@ -60,7 +62,7 @@ class Cluster {
 
  private:
   Cluster() = default;
-  Result<Json> send(const HttpCall& call);
+  Result<std::string> send(const HttpCall& call);
   Status refusal(const HttpAnswer& answer) const;
   Status unreachable(const Status& why) const;
 

@@ -11,6 +11,7 @@
 #include "cli/cluster.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/pretty.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 
@@ -18,9 +19,42 @@ namespace cenote::cli {
 namespace {
 
 constexpr Duration kLook = std::chrono::milliseconds(500);
-// Work that was on its way when the node heard of the drain is in the load of its second heartbeat
-// after that; the list of nodes is at most a second old. Heartbeats come every second.
-constexpr Duration kSettled = std::chrono::seconds(4);
+// A node hears of the drain in the answer to its next heartbeat; work that was on its way then is
+// in the load of the one after that.
+constexpr uint64_t kBeats = 2;
+// The coordinator's list is at most this old.
+constexpr Duration kListAge = std::chrono::seconds(1);
+// Where the coordinator does not count heartbeats (before 0.2): as if they came every second.
+constexpr Duration kUncounted = std::chrono::seconds(4);
+
+// Whether the load that the list shows is of after the drain.
+class Settled {
+ public:
+  explicit Settled(std::string node) : node_(std::move(node)) {}
+
+  Status look(Cluster& cluster) {
+    ARROW_ASSIGN_OR_RAISE(const Json summary, cluster.get("/v1/summary"));
+    std::optional<uint64_t> seq;
+    const auto all = summary.find("heartbeat_seq");
+    if (all != summary.end() && all->is_object() && all->contains(node_)) {
+      const Json& value = (*all)[node_];
+      if (value.is_number_unsigned()) seq = value.get<uint64_t>();
+    }
+    const TimePoint now = Clock::now();
+    // A node that began anew counts from the beginning.
+    if (!first_ || (seq && *seq < *first_)) first_ = seq.value_or(0);
+    const bool heard = seq ? *seq >= *first_ + kBeats : now - begin_ >= kUncounted;
+    if (heard && !since_) since_ = now;
+    return Status::OK();
+  }
+  bool is_so() const { return since_ && Clock::now() - *since_ >= kListAge; }
+
+ private:
+  std::string node_;
+  TimePoint begin_ = Clock::now();
+  std::optional<uint64_t> first_;
+  std::optional<TimePoint> since_;
+};
 
 struct DrainCommand {
   ClusterOptions cluster;
@@ -29,11 +63,16 @@ struct DrainCommand {
   bool yes = false;
   bool wait = false;
   std::string wait_limit = "10min";
+  std::string format = "text";
 
   int run() const;
 
  private:
-  int wait_until_drained(Cluster& cluster, Duration limit, const std::stop_token& stop) const;
+  int tell(const std::string& text, const Json& json) const {
+    return print(format == "json" ? pretty(json) : text + "\n");
+  }
+  int wait_until_drained(Cluster& cluster, Settled settled, Duration limit,
+                         const std::stop_token& stop) const;
 };
 
 const cluster::Node* find(const cluster::Snapshot& all, const std::string& id) {
@@ -95,25 +134,34 @@ int DrainCommand::run() const {
   const Result<Json> done =
       asked->change("POST", "/v1/nodes/" + url_encode(node) + (on ? "/drain" : "/undrain"));
   if (!done.ok()) return fail_cluster(done.status());
-  const std::string text = on ? "node '" + node + "' is draining: no new work is sent there"
-                              : "node '" + node + "' takes work again";
-  if (const int code = print(text + "\n"); code != kOk || !on || !wait) return code;
-  return wait_until_drained(*asked, *limit, interrupt.token());
+  const bool waits = on && wait;
+  Settled settled(node);
+  if (waits) {
+    if (const Status looked = settled.look(*asked); !looked.ok()) return fail_cluster(looked);
+  }
+  if (!waits || format != "json") {
+    const std::string text = on ? "node '" + node + "' is draining: no new work is sent there"
+                                : "node '" + node + "' takes work again";
+    const int code = tell(text, {{"node_id", node}, {"draining", on}});
+    if (code != kOk || !waits) return code;
+  }
+  return wait_until_drained(*asked, std::move(settled), *limit, interrupt.token());
 }
 
-int DrainCommand::wait_until_drained(Cluster& cluster, Duration limit,
+int DrainCommand::wait_until_drained(Cluster& cluster, Settled settled, Duration limit,
                                      const std::stop_token& stop) const {
-  const TimePoint begin = Clock::now();
   const Deadline deadline = Deadline::in(limit);
-  std::optional<TimePoint> idle_since;
-  std::string last;
   Mutex mutex;
   std::condition_variable_any never;
   for (;;) {
+    const bool was_settled = settled.is_so();
     const Result<cluster::Snapshot> all = cluster.nodes();
     if (!all.ok()) return fail_cluster(all.status());
     const cluster::Node* target = find(*all, node);
-    if (target == nullptr) return print("node '" + node + "' has left the cluster\n");
+    if (target == nullptr) {
+      return tell("node '" + node + "' has left the cluster",
+                  {{"node_id", node}, {"drained", true}, {"left", true}});
+    }
     if (target->state == cluster::NodeState::kDead) {
       return fail(kQueryFailed,
                   "node '" + node + "' died before it was drained: it is silent; " + "see its log");
@@ -129,20 +177,17 @@ int DrainCommand::wait_until_drained(Cluster& cluster, Duration limit,
       active += pool.active;
       waiting += pool.waiting;
     }
-    const TimePoint now = Clock::now();
-    last = describe(active, waiting);
-    if (active + waiting > 0) {
-      idle_since.reset();
-    } else if (!idle_since) {
-      idle_since = now;
-    }
-    if (idle_since && now - begin >= kSettled) {
-      return print("node '" + node + "' is drained: it may be stopped\n");
+    if (was_settled && active + waiting == 0) {
+      return tell("node '" + node + "' is drained: it may be stopped",
+                  {{"node_id", node}, {"drained", true}, {"left", false}});
     }
     if (deadline.passed()) {
-      return fail(kPoolTimedOut, "node '" + node + "' is not drained yet: " + last +
+      return fail(kPoolTimedOut, "node '" + node +
+                                     "' is not drained yet: " + describe(active, waiting) +
+                                     (was_settled ? "" : ", heartbeats are awaited") +
                                      "; it goes on draining, ask again with --wait");
     }
+    if (const Status looked = settled.look(cluster); !looked.ok()) return fail_cluster(looked);
     Lock lock(mutex);
     never.wait_until(lock, stop, Deadline::in(kLook).sooner(deadline).at(), [] { return false; });
     if (stop.stop_requested()) return fail(kInterrupted, "not waiting longer; it goes on draining");
@@ -157,6 +202,9 @@ void add_verb(CLI::App& app, Command* command, bool on) {
                                          : "Send work to a node that was drained again");
   verb->add_option("node", drain->node, "The node's id, as 'cenote members' shows it")->required();
   verb->add_flag("-y,--yes", drain->yes, "Do not ask");
+  verb->add_option("-o,--output", drain->format, "Format")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   if (on) {
     CLI::Option* wait = verb->add_flag("--wait", drain->wait, "Return once nothing runs there");
     verb->add_option("--wait-limit", drain->wait_limit, "Longest time to wait; 0: no limit")

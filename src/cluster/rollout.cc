@@ -97,7 +97,9 @@ bool Rollout::all_applied() const {
 }
 
 bool Rollout::tick(TimePoint now) {
-  if (stage_ == Stage::kDone || stage_ == Stage::kRolledBack || members_.empty()) return false;
+  // Where nobody is there, nobody is waited for, but a stage keeps its time: who comes meanwhile is
+  // taken in.
+  if (stage_ == Stage::kDone || stage_ == Stage::kRolledBack) return false;
   const Duration elapsed = now - stage_since_;
   if (!all_applied()) {
     if (elapsed < options_.ack_within) return false;

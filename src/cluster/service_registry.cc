@@ -140,12 +140,20 @@ Status ServiceRegistry::heartbeat(TimePoint now, const Heartbeat& beat) {
   return Status::OK();
 }
 
-Result<NodeRecord> ServiceRegistry::drain(std::string_view node_id, bool on) {
+Result<NodeRecord> ServiceRegistry::drained(std::string_view node_id, bool on) const {
   const auto found = nodes_.find(node_id);
   if (found == nodes_.end()) {
     return make_error(ErrorKind::kProgramming,
                       "there is no node '" + std::string(node_id) + "' in the registry");
   }
+  NodeRecord made = record(found->second);
+  made.draining = on;
+  return made;
+}
+
+Result<NodeRecord> ServiceRegistry::drain(std::string_view node_id, bool on) {
+  ARROW_RETURN_NOT_OK(drained(node_id, on).status());
+  const auto found = nodes_.find(node_id);
   Entry& entry = found->second;
   if (entry.draining != on) {
     entry.draining = on;
@@ -199,6 +207,11 @@ Snapshot ServiceRegistry::snapshot(TimePoint now) const {
 const Node* ServiceRegistry::find(std::string_view node_id) const {
   const auto found = nodes_.find(node_id);
   return found == nodes_.end() ? nullptr : &found->second.node;
+}
+
+std::optional<uint64_t> ServiceRegistry::last_seq(std::string_view node_id) const {
+  const auto found = nodes_.find(node_id);
+  return found == nodes_.end() ? std::nullopt : std::optional(found->second.last_seq);
 }
 
 std::vector<PoolInstance> ServiceRegistry::discover_pools(std::string_view pool_id) const {

@@ -67,6 +67,8 @@ class ServiceRegistry {
   // kUnknownPool's sibling for nodes: not OK means "register again, never exit".
   Status heartbeat(TimePoint now, const Heartbeat& beat);
   Result<NodeRecord> drain(std::string_view node_id, bool on);
+  // The record as drain() would make it, which is kept before it is shown.
+  Result<NodeRecord> drained(std::string_view node_id, bool on) const;
   // Graceful leave. False if it was not there.
   bool remove(std::string_view node_id);
   void refused(std::string_view node_id) { health_.refused(node_id); }
@@ -85,6 +87,8 @@ class ServiceRegistry {
   uint64_t term() const { return term_; }
   uint64_t revision() const { return revision_; }
   bool preserving() const { return health_.preserving(); }
+  // The number of the node's last heartbeat; none if it is not known.
+  std::optional<uint64_t> last_seq(std::string_view node_id) const;
   std::optional<Duration> silence(TimePoint now, std::string_view node_id) const {
     return health_.silence(now, node_id);
   }

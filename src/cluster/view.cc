@@ -9,28 +9,33 @@ bool View::foreign(std::string_view cluster) {
   return !cluster_.empty() && cluster != cluster_;
 }
 
-View::Next View::refuse(std::string why) {
+View::Next View::refuse(std::string why, Next next) {
   alarm_ = std::move(why);
-  return Next::kGoOn;
+  return next;
 }
 
 View::Next View::apply(TimePoint now, const Snapshot& list, std::string_view self) {
   if (foreign(list.cluster)) {
     return refuse("the source now answers for cluster '" + list.cluster + "', not '" + cluster_ +
-                  "'; the last view is kept");
+                      "'; the last view is kept",
+                  Next::kList);
   }
-  if (listed_ && list.term < term_) return refuse("an answer of an older term was dropped");
+  if (listed_ && list.term < term_) {
+    return refuse("an answer of an older term was dropped", Next::kList);
+  }
   if (list.term == term_ && listed_ && list.revision < revision_) {
-    return refuse("an answer older than the view was dropped");
+    return refuse("an answer older than the view was dropped", Next::kList);
   }
   if (list.nodes.empty() && !nodes_.empty()) {
     return refuse("the source answers with no nodes at all; the last view of " +
-                  std::to_string(nodes_.size()) + " nodes is kept");
+                      std::to_string(nodes_.size()) + " nodes is kept",
+                  Next::kList);
   }
   std::map<std::string, Node, std::less<>> next;
   for (const Node& node : list.nodes) next.emplace(node.about.node_id, node);
   if (!self.empty() && !next.contains(self)) {
-    return refuse("this node renews its lease but is missing in the list; the last view is kept");
+    return refuse("this node renews its lease but is missing in the list; the last view is kept",
+                  Next::kList);
   }
   if (list.provisional) {
     for (const auto& [id, node] : nodes_) next.emplace(id, node);
@@ -53,7 +58,7 @@ View::Next View::apply(TimePoint now, std::string_view cluster, uint64_t term,
                        const Change& change) {
   if (!listed_) return Next::kList;
   if (foreign(cluster) || term < term_)
-    return refuse("a change of another cluster or term was dropped");
+    return refuse("a change of another cluster or term was dropped", Next::kGoOn);
   if (term > term_) return Next::kList;
   if (change.revision <= revision_) return Next::kGoOn;  // known
   if (change.revision > revision_ + 1) return Next::kList;
@@ -72,7 +77,7 @@ View::Next View::bookmark(TimePoint now, std::string_view cluster, uint64_t term
                           uint64_t revision) {
   if (!listed_) return Next::kList;
   if (foreign(cluster) || term < term_)
-    return refuse("a bookmark of another cluster or term was dropped");
+    return refuse("a bookmark of another cluster or term was dropped", Next::kGoOn);
   if (term != term_ || revision != revision_) return Next::kList;
   heard_ = now;
   return Next::kGoOn;

@@ -25,7 +25,8 @@ class View {
 
   explicit View(Options options) : options_(options) {}
 
-  // Takes a whole list, or refuses it: an empty or provisional list never removes what is known.
+  // Takes a whole list, or refuses it and asks for another: an empty or provisional list never
+  // removes what is known.
   // `self`: the node id of this process if it serves; a list without it is distrusted.
   Next apply(TimePoint now, const Snapshot& list, std::string_view self = {});
   Next apply(TimePoint now, std::string_view cluster, uint64_t term, const Change& change);
@@ -49,7 +50,7 @@ class View {
 
  private:
   bool foreign(std::string_view cluster);
-  Next refuse(std::string why);
+  Next refuse(std::string why, Next next);
 
   const Options options_;
   std::map<std::string, Node, std::less<>> nodes_;

@@ -95,6 +95,23 @@ Status check_utf8(std::string_view yaml, const std::string& name) {
   return Status::OK();
 }
 
+// Whether a value of that key is, or holds, a password.
+bool holds_secret(std::string_view key, std::string_view value) {
+  if (value.empty()) return false;
+  if (key == "password" || key == "token" || key == "secret") return true;
+  std::string lower(value);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const bool named =
+      lower.find("password=") != std::string::npos || lower.find("pwd=") != std::string::npos;
+  if (key == "connection_string") return named;
+  if (key != "uri") return false;
+  // scheme://user:password@host
+  const size_t user = lower.find("://");
+  const size_t at = lower.rfind('@');
+  const size_t colon = user == std::string::npos ? user : lower.find(':', user + 3);
+  return named || (at != std::string::npos && colon < at);
+}
+
 // A value, and how messages may call it: what came from a reference may be a secret.
 struct Value {
   std::string text;
@@ -166,6 +183,11 @@ class Reader {
     Result<std::string> text = resolve_references(raw, is_path);
     if (!text.ok()) return error(node, key, text.status().message());
     if (text->find('\0') != std::string::npos) return error(node, key, "has a zero byte");
+    if (!resolve_ && holds_secret(key, raw)) {
+      return error(node, key,
+                   "has a secret in plain text, and every version is kept and shown; write a "
+                   "reference that the nodes resolve, as ${env:NAME} or ${file:PATH}");
+    }
     const bool quotable = !has_reference(raw, is_path);
     return Value{std::move(*text),
                  quotable ? "'" + shortened(raw) + "'" : "the value of " + shortened(raw),

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <random>
 #include <utility>
 
 #include "base/log.h"
@@ -113,11 +112,35 @@ std::vector<HttpRoute> Api::routes() {
     route.path = row.path;
     route.method = row.method;
     route.max_body = row.max_body;
-    route.blocking = row.blocking;
+    route.lane = row.lane;
+    route.guard = [this, row](const HttpRequest& http) -> std::optional<HttpResponse> {
+      auto caller = let_in(row, http);
+      auto* refused = std::get_if<HttpResponse>(&caller);
+      return refused == nullptr ? std::nullopt : std::optional(std::move(*refused));
+    };
     route.handler = [this, row](const HttpRequest& http) { return answer(row, http); };
     routes.push_back(std::move(route));
   }
   return routes;
+}
+
+std::variant<Caller, HttpResponse> Api::let_in(const ApiRow& row, const HttpRequest& http) const {
+  if (row.roles == kEverybody) return Caller();
+  auto caller = coordinator_.tokens().admit(http.header("authorization"), unix_seconds());
+  if (!caller) {
+    HttpResponse response = problem(
+        {401, "send a valid token as Authorization: Bearer …; an operator can make one", ""});
+    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"cenote\"");
+    return response;
+  }
+  // Where no tokens are set up everybody is everything.
+  if (!caller->hash.empty() && (row.roles & role_bit(caller->role)) == 0) {
+    return problem({403,
+                    "the token '" + caller->name + "' has the role " +
+                        std::string(to_string(caller->role)) + ", which may not do this",
+                    ""});
+  }
+  return std::move(*caller);
 }
 
 HttpResponse Api::answer(const ApiRow& row, const HttpRequest& http) {
@@ -126,34 +149,14 @@ HttpResponse Api::answer(const ApiRow& row, const HttpRequest& http) {
     response.headers.emplace_back("X-Request-Id", id);
     return response;
   };
-  Caller caller;
-  if (row.roles != kEverybody) {
-    const auto known = coordinator_.tokens().admit(http.header("authorization"), unix_seconds());
-    if (!known) {
-      HttpResponse response = problem(
-          {401, "send a valid token as Authorization: Bearer …; an operator can make one", ""});
-      response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"cenote\"");
-      return named(std::move(response));
-    }
-    caller = *known;
-    // Where no tokens are set up everybody is everything.
-    if (!caller.hash.empty() && (row.roles & role_bit(caller.role)) == 0) {
-      return named(problem({403,
-                            "the token '" + caller.name + "' has the role " +
-                                std::string(to_string(caller.role)) + ", which may not do this",
-                            ""}));
-    }
-  }
-  Result<HttpResponse> response = checked(row, http, std::move(caller), id);
+  auto caller = let_in(row, http);
+  if (auto* refused = std::get_if<HttpResponse>(&caller)) return named(std::move(*refused));
+  Result<HttpResponse> response = checked(row, http, std::get<Caller>(std::move(caller)), id);
   if (response.ok()) return named(std::move(*response));
   const Problem wrong = problem_of(response.status());
   if (wrong.status >= 500) log(LogLevel::kWarning, "coordinator", id + ": " + wrong.detail);
   HttpResponse told = problem(wrong);
-  if (wrong.status == 503) {
-    // Spread: those who were turned away together shall not come back together.
-    thread_local std::minstd_rand random{std::random_device{}()};
-    told.headers.emplace_back("Retry-After", std::to_string(1 + random() % 4));
-  }
+  if (wrong.status == 503) told.headers.emplace_back("Retry-After", retry_after());
   return named(std::move(told));
 }
 

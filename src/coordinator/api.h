@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/mutex.h"
@@ -45,7 +46,7 @@ struct ApiRow {
   Result<HttpResponse> (*handler)(Api& api, const Call& call);
   Body body = kNone;
   size_t max_body = 0;
-  bool blocking = false;        // waits for the store
+  HttpLane lane = HttpLane::kServer;
   std::string_view query = {};  // the keys that it knows: "a|b"
 };
 constexpr uint8_t role_bit(TokenRole role) {
@@ -98,6 +99,8 @@ class Api {
   bool may_probe(const std::string& node_id);
 
  private:
+  // The caller, or the answer for one that the row does not let in.
+  std::variant<Caller, HttpResponse> let_in(const ApiRow& row, const HttpRequest& http) const;
   HttpResponse answer(const ApiRow& row, const HttpRequest& http);
   Result<HttpResponse> checked(const ApiRow& row, const HttpRequest& http, Caller caller,
                                std::string request_id);

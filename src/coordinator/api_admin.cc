@@ -77,16 +77,26 @@ Result<HttpResponse> openapi(Api& api, const Call& /*call*/) {
   return api.finish(std::move(response));
 }
 
+// POST, because it is written down who took it.
+Result<HttpResponse> backup(Api& api, const Call& call) {
+  HttpResponse response;
+  response.content_type = "application/vnd.sqlite3";
+  ARROW_ASSIGN_OR_RAISE(response.body,
+                        api.coordinator().backup({call.caller.name, call.request_id}));
+  return api.finish(std::move(response));
+}
+
 constexpr ApiRow kRows[] = {
     {"GET", "/healthz", kEverybody, healthz},
-    {"GET", "/readyz", kEverybody, readyz, ApiRow::kNone, 0, true},
-    {"GET", "/metrics", kReaders, prometheus, ApiRow::kNone, 0, true},
-    {"GET", "/v1/summary", kReaders, summary, ApiRow::kNone, 0, true},
-    {"GET", "/v1/audit", kReaders, audit, ApiRow::kNone, 0, true, "before|limit"},
-    {"GET", "/v1/audit/verify", kReaders, verify_audit, ApiRow::kNone, 0, true},
+    {"GET", "/readyz", kEverybody, readyz, ApiRow::kNone, 0, HttpLane::kWait},
+    {"GET", "/metrics", kReaders, prometheus, ApiRow::kNone, 0, HttpLane::kCompute},
+    {"GET", "/v1/summary", kReaders, summary, ApiRow::kNone, 0, HttpLane::kCompute},
+    {"GET", "/v1/audit", kReaders, audit, ApiRow::kNone, 0, HttpLane::kWait, "before|limit"},
+    {"GET", "/v1/audit/verify", kReaders, verify_audit, ApiRow::kNone, 0, HttpLane::kWait},
     {"GET", "/v1/tokens", kOperators, tokens},
-    {"POST", "/v1/tokens", kOperators, create_token, ApiRow::kRequired, kSmall, true},
-    {"DELETE", "/v1/tokens/{name}", kOperators, revoke_token, ApiRow::kNone, 0, true},
+    {"POST", "/v1/tokens", kOperators, create_token, ApiRow::kRequired, kSmall, HttpLane::kWait},
+    {"DELETE", "/v1/tokens/{name}", kOperators, revoke_token, ApiRow::kNone, 0, HttpLane::kWait},
+    {"POST", "/v1/backup", kOperators, backup, ApiRow::kNone, 0, HttpLane::kWait},
     {"GET", "/v1/openapi.json", kEverybody, openapi},
 };
 

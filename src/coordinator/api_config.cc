@@ -112,16 +112,20 @@ Result<HttpResponse> abort(Api& api, const Call& call) {
 constexpr uint8_t kNodesToo = kNodes | kReaders;
 
 constexpr ApiRow kRows[] = {
-    {"GET", "/v1/config/{scope}", kNodesToo, get_newest, ApiRow::kNone, 0, true},
-    {"PUT", "/v1/config/{scope}", kOperators, put, ApiRow::kRequired, kContent, true},
+    {"GET", "/v1/config/{scope}", kNodesToo, get_newest, ApiRow::kNone, 0, HttpLane::kWait},
+    {"PUT", "/v1/config/{scope}", kOperators, put, ApiRow::kRequired, kContent, HttpLane::kWait},
     {"GET", "/v1/config/{scope}/versions/{version}", kNodesToo, get_version, ApiRow::kNone, 0,
-     true},
-    {"GET", "/v1/config/{scope}/history", kReaders, history, ApiRow::kNone, 0, true},
-    {"GET", "/v1/config/{scope}/diff", kReaders, diff, ApiRow::kNone, 0, true, "from|to"},
-    {"POST", "/v1/config/{scope}/validate", kReaders, validate, ApiRow::kRequired, kContent, true},
-    {"POST", "/v1/config/{scope}/rollback", kOperators, rollback, ApiRow::kOptional, kSmall, true},
+     HttpLane::kWait},
+    {"GET", "/v1/config/{scope}/history", kReaders, history, ApiRow::kNone, 0, HttpLane::kWait},
+    {"GET", "/v1/config/{scope}/diff", kReaders, diff, ApiRow::kNone, 0, HttpLane::kWait,
+     "from|to"},
+    {"POST", "/v1/config/{scope}/validate", kReaders, validate, ApiRow::kRequired, kContent,
+     HttpLane::kCompute},
+    {"POST", "/v1/config/{scope}/rollback", kOperators, rollback, ApiRow::kOptional, kSmall,
+     HttpLane::kWait},
     {"GET", "/v1/rollouts/{scope}", kReaders, rollout},
-    {"POST", "/v1/rollouts/{scope}/abort", kOperators, abort, ApiRow::kOptional, kSmall, true},
+    {"POST", "/v1/rollouts/{scope}/abort", kOperators, abort, ApiRow::kOptional, kSmall,
+     HttpLane::kWait},
 };
 
 }  // namespace

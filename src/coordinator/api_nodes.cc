@@ -166,17 +166,18 @@ Result<HttpResponse> route(Api& api, const Call& call) {
 constexpr uint8_t kViewOfAll = kNodes | kClients | kReaders;
 
 constexpr ApiRow kRows[] = {
-    {"POST", "/v1/nodes", kNodes, register_node, ApiRow::kRequired, kHeartbeat, true},
-    {"GET", "/v1/nodes", kViewOfAll, list, ApiRow::kNone, 0, false, "revision|wait"},
+    {"POST", "/v1/nodes", kNodes, register_node, ApiRow::kRequired, kHeartbeat, HttpLane::kWait},
+    {"GET", "/v1/nodes", kViewOfAll, list, ApiRow::kNone, 0, HttpLane::kServer, "revision|wait"},
     {"PUT", "/v1/nodes/{id}/heartbeat", kNodes, heartbeat, ApiRow::kRequired, kHeartbeat},
-    {"PUT", "/v1/nodes/{id}/metrics", kNodes, metrics, ApiRow::kRequired, kMetrics, true},
+    {"PUT", "/v1/nodes/{id}/metrics", kNodes, metrics, ApiRow::kRequired, kMetrics,
+     HttpLane::kCompute},
     {"PUT", "/v1/clients/{id}/metrics", kNodes | kClients | kOperators, client_metrics,
-     ApiRow::kRequired, kMetrics},
-    {"POST", "/v1/nodes/{id}/drain", kOperators, drain, ApiRow::kNone, 0, true},
-    {"POST", "/v1/nodes/{id}/undrain", kOperators, undrain, ApiRow::kNone, 0, true},
-    {"DELETE", "/v1/nodes/{id}", kNodes | kOperators, remove, ApiRow::kNone, 0, true,
+     ApiRow::kRequired, kMetrics, HttpLane::kCompute},
+    {"POST", "/v1/nodes/{id}/drain", kOperators, drain, ApiRow::kNone, 0, HttpLane::kWait},
+    {"POST", "/v1/nodes/{id}/undrain", kOperators, undrain, ApiRow::kNone, 0, HttpLane::kWait},
+    {"DELETE", "/v1/nodes/{id}", kNodes | kOperators, remove, ApiRow::kNone, 0, HttpLane::kWait,
      "incarnation"},
-    {"GET", "/v1/watch", kViewOfAll, watch, ApiRow::kNone, 0, false, "from"},
+    {"GET", "/v1/watch", kViewOfAll, watch, ApiRow::kNone, 0, HttpLane::kServer, "from"},
     {"POST", "/v1/route", kNodes | kClients | kOperators, route, ApiRow::kRequired, kSmall},
 };
 

@@ -42,7 +42,7 @@ Result<HttpResponse> refused(Api& api, const Call& call) {
 
 constexpr ApiRow kRows[] = {
     {"POST", "/v1/nodes/{id}/refused", kNodes | kClients | kOperators, refused, ApiRow::kNone, 0,
-     true},
+     HttpLane::kWait},
 };
 
 }  // namespace

@@ -102,6 +102,24 @@ Result<Json> Audit::read(const CallContext& context, Store& store, uint64_t befo
   return entries;
 }
 
+Status Audit::verify(const CallContext& context, Store& store) {
+  // The end first: entries that come meanwhile are beyond it.
+  ARROW_ASSIGN_OR_RAISE(const Audit known, load(context, store));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> entries, store.list(context, "audit/"));
+  ARROW_RETURN_NOT_OK(verify(entries));
+  const uint64_t wanted = known.end_.seq;
+  if (entries.size() < wanted) {
+    return make_error(ErrorKind::kData, "the audit log ends at entry " +
+                                            std::to_string(entries.size()) + ", but " +
+                                            std::to_string(wanted) + " were written");
+  }
+  if (wanted == 0) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const Json last, parse_json(entries[wanted - 1].value));
+  if (last.value("hash", "") == known.end_.hash) return Status::OK();
+  return make_error(ErrorKind::kData,
+                    "the audit log was written anew up to entry " + std::to_string(wanted));
+}
+
 Status Audit::verify(std::span<const Item> entries) {
   std::string previous;
   uint64_t expected = 1;

@@ -36,7 +36,9 @@ class Audit {
 
   // The newest entries first, at most `limit`, those before `before` (0: from the end).
   static Result<Json> read(const CallContext& context, Store& store, uint64_t before, size_t limit);
-  // kData names the first entry that was edited or is missing.
+  // kData names the first entry that was edited or is missing, also at the end.
+  static Status verify(const CallContext& context, Store& store);
+  // The same for entries alone, oldest first: a missing end does not show.
   static Status verify(std::span<const Item> entries);
 
  private:

@@ -46,10 +46,7 @@ Result<std::unique_ptr<PoolCoordinator>> PoolCoordinator::open(Options options,
   return made;
 }
 
-Status PoolCoordinator::restore(const CallContext& context) {
-  const Lock changes(changes_);
-  ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
-  ARROW_RETURN_NOT_OK(restore_tokens(context));
+Result<std::vector<cluster::NodeRecord>> PoolCoordinator::stored_nodes(const CallContext& context) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(context, "nodes/"));
   std::vector<cluster::NodeRecord> nodes;
   for (const Item& item : items) {
@@ -57,33 +54,36 @@ Status PoolCoordinator::restore(const CallContext& context) {
     ARROW_ASSIGN_OR_RAISE(cluster::NodeRecord record, cluster::node_record_from(value));
     nodes.push_back(std::move(record));
   }
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> heads, store_->list(context, "config-head/"));
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> rollouts, store_->list(context, "rollout/"));
-  const TimePoint now = Clock::now();
+  return nodes;
+}
+
+Status PoolCoordinator::restore(const CallContext& context) {
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  ARROW_RETURN_NOT_OK(restore_tokens(context));
+  ARROW_RETURN_NOT_OK(load_scopes(context));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<cluster::NodeRecord> nodes, stored_nodes(context));
   const Lock state(state_);
   registry_ = std::make_unique<cluster::ServiceRegistry>(options_.cluster, store_->term(),
-                                                         options_.registry, now, nodes);
-  for (const Item& item : heads) {
-    Scope& scope = scopes_[item.key.substr(std::string_view("config-head/").size())];
-    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
-    JsonReader reader(value);
-    reader.get("version", &scope.head);
-    ARROW_RETURN_NOT_OK(reader.finish(true));
-    scope.head_version = item.version;
-  }
-  for (const Item& item : rollouts) {
-    // One that had not ended begins again: what a node applied already it acknowledges at once.
-    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
-    JsonReader reader(value);
-    uint64_t version = 0;
-    uint64_t previous = 0;
-    reader.get("version", &version);
-    reader.get("previous", &previous);
-    ARROW_RETURN_NOT_OK(reader.finish(true));
-    scopes_[item.key.substr(std::string_view("rollout/").size())].rollout =
-        std::make_unique<cluster::Rollout>(options_.rollout, version, previous, now);
-  }
+                                                         options_.registry, Clock::now(), nodes);
   announced_ = registry_->revision();
+  return Status::OK();
+}
+
+Status PoolCoordinator::catch_up(const CallContext& context) {
+  if (!doubtful_) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  ARROW_RETURN_NOT_OK(restore_tokens(context));
+  ARROW_RETURN_NOT_OK(load_scopes(context));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<cluster::NodeRecord> nodes, stored_nodes(context));
+  const Lock state(state_);
+  for (const cluster::NodeRecord& record : nodes) {
+    const cluster::Node* node = registry_->find(record.about.node_id);
+    if (node == nullptr || node->about.incarnation != record.about.incarnation) continue;
+    ARROW_RETURN_NOT_OK(registry_->drain(record.about.node_id, record.draining).status());
+  }
+  doubtful_ = false;
   return Status::OK();
 }
 
@@ -159,24 +159,27 @@ Status PoolCoordinator::leave(std::string_view node_id, uint64_t incarnation) {
                                             std::to_string(incarnation));
     }
     registry_->remove(node_id);
-    metrics_.forget(node_id);
   }
+  forget_metrics(node_id);
   announce();
   return store_->commit(store_context(), {{}, {}, {node_key(node_id)}}).status();
 }
 
 Status PoolCoordinator::report_metrics(std::string_view node_id, cluster::MetricsReport report) {
-  const Lock state(state_);
-  if (registry_->find(node_id) == nullptr) {
-    return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+  {
+    const Lock state(state_);
+    if (registry_->find(node_id) == nullptr) {
+      return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
+    }
   }
+  const Lock sums(sums_);
   const Status taken = metrics_.take(node_id, std::move(report));
   return taken.ok() ? taken : refuse(Refusal::kInvalid, taken.message());
 }
 
 Status PoolCoordinator::report_client_metrics(std::string_view client_id,
                                               cluster::MetricsReport report) {
-  const Lock state(state_);
+  const Lock sums(sums_);
   if (!clients_.contains(client_id) && clients_.size() >= kMostClients) {
     return refuse(Refusal::kBusy, std::to_string(kMostClients) +
                                       " clients report already; this one is not counted");
@@ -190,8 +193,10 @@ Status PoolCoordinator::report_client_metrics(std::string_view client_id,
 Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Change& change) {
   Json answer;
   {
-    const Lock changes(changes_);
     const CallContext context = store_context();
+    const TurnLock changes(changes_, context.deadline);
+    ARROW_RETURN_NOT_OK(changes.status());
+    ARROW_RETURN_NOT_OK(catch_up(context));
     ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
     if (before) return *before;
     cluster::NodeRecord record;
@@ -201,14 +206,17 @@ Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Cha
       if (node == nullptr) {
         return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
       }
-      // Published before it is kept: draining twice is harmless, work sent to it is not.
-      ARROW_ASSIGN_OR_RAISE(record, registry_->drain(node_id, on));
+      ARROW_ASSIGN_OR_RAISE(record, registry_->drained(node_id, on));
     }
     answer = {{"node_id", node_id}, {"draining", on}};
     StoreWrite write{{}, {{node_key(node_id), cluster::to_json(record).dump()}}, {}};
     ARROW_RETURN_NOT_OK(commit(context, std::move(write), change,
                                on ? "node.drain" : "node.undrain", {{"node_id", node_id}}, answer,
                                answer));
+    const Lock state(state_);
+    if (registry_->find(node_id) != nullptr) {
+      ARROW_RETURN_NOT_OK(registry_->drain(node_id, on).status());
+    }
   }
   announce();
   return answer;
@@ -217,8 +225,10 @@ Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Cha
 Result<Json> PoolCoordinator::remove(std::string_view node_id, const Change& change) {
   Json answer = Json{{"node_id", node_id}, {"removed", true}};
   {
-    const Lock changes(changes_);
     const CallContext context = store_context();
+    const TurnLock changes(changes_, context.deadline);
+    ARROW_RETURN_NOT_OK(changes.status());
+    ARROW_RETURN_NOT_OK(catch_up(context));
     ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
     if (before) return *before;
     {
@@ -231,8 +241,8 @@ Result<Json> PoolCoordinator::remove(std::string_view node_id, const Change& cha
                                {{"node_id", node_id}}, answer, answer));
     const Lock state(state_);
     registry_->remove(node_id);
-    metrics_.forget(node_id);
   }
+  forget_metrics(node_id);
   announce();
   return answer;
 }
@@ -352,39 +362,77 @@ void PoolCoordinator::forget_silent_clients(TimePoint now) {
   });
 }
 
+void PoolCoordinator::forget_metrics(std::string_view node_id) {
+  const Lock sums(sums_);
+  metrics_.forget(node_id);
+}
+
 void PoolCoordinator::tick() {
   std::vector<std::string> gone;
-  std::vector<std::pair<std::string, std::string>> failed;  // scope, reason
-  std::vector<std::string> done;
+  std::vector<cluster::MetricSample> own;
   {
     const Lock state(state_);
     const TimePoint now = Clock::now();
     gone = registry_->tick(now);
-    for (const std::string& id : gone) {
-      metrics_.forget(id);
-      own_metrics_.forget(id);
-    }
+    for (const std::string& id : gone) own_metrics_.forget(id);
+    reaped_.insert(reaped_.end(), gone.begin(), gone.end());
     advance_rollouts(now);
     note_preservation(now);
-    forget_silent_clients(now);
-    (void)metrics_.take(kOwn, {1, own_metrics_.samples()});
+    own = own_metrics_.samples();
+  }
+  {
+    const Lock sums(sums_);
+    for (const std::string& id : gone) metrics_.forget(id);
+    forget_silent_clients(Clock::now());
+    (void)metrics_.take(kOwn, {1, std::move(own)});
+  }
+  announce();
+}
+
+void PoolCoordinator::settle() {
+  {
+    const CallContext context = store_context();
+    const TurnLock changes(changes_, context.deadline);
+    if (changes.status().ok()) (void)catch_up(context);  // else the next time
+  }
+  announce();
+  std::vector<std::pair<std::string, std::string>> failed;  // scope, reason
+  std::vector<std::string> done;
+  std::vector<std::string> gone;
+  {
+    const Lock state(state_);
     for (auto& [name, scope] : scopes_) {
       if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
-      if (scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack) {
+      const cluster::Rollout::Stage stage = scope.rollout->stage();
+      if (stage == cluster::Rollout::Stage::kRolledBack) {
         failed.emplace_back(name, scope.rollout->reason());
-      } else if (scope.rollout->stage() == cluster::Rollout::Stage::kDone) {
+      } else if (stage == cluster::Rollout::Stage::kDone && scope.rollout_kept) {
         done.push_back(name);
       }
     }
+    // One that has registered again has a record that is its own.
+    for (std::string& id : std::exchange(reaped_, {})) {
+      if (registry_->find(id) == nullptr) gone.push_back(std::move(id));
+    }
   }
-  announce();
-  end_rollouts(failed, done);
-  if (!gone.empty()) {
-    StoreWrite write;
-    for (const std::string& id : gone) write.deletes.push_back(node_key(id));
-    const Result<uint64_t> deleted = store_->commit(store_context(), write);
-    if (!deleted.ok()) log(LogLevel::kWarning, "coordinator", deleted.status().message());
+  for (const auto& [name, reason] : failed) {
+    const Status ended = bring_back(name, reason);
+    // The next time tries again; meanwhile the roll-out itself names the old version.
+    if (!ended.ok())
+      log(LogLevel::kWarning, "coordinator", "scope '" + name + "': " + ended.message());
   }
+  for (const std::string& name : done) forget_rollout(name);
+  if (!gone.empty()) delete_records(gone);
+}
+
+void PoolCoordinator::delete_records(const std::vector<std::string>& node_ids) {
+  StoreWrite write;
+  for (const std::string& id : node_ids) write.deletes.push_back(node_key(id));
+  const Result<uint64_t> deleted = store_->commit(store_context(), write);
+  if (deleted.ok()) return;
+  log(LogLevel::kWarning, "coordinator", deleted.status().message());
+  const Lock state(state_);
+  reaped_.insert(reaped_.end(), node_ids.begin(), node_ids.end());
 }
 
 void PoolCoordinator::on_change(std::function<void()> listener) {

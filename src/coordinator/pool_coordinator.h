@@ -22,6 +22,7 @@
 #include "coordinator/refusal.h"
 #include "coordinator/store.h"
 #include "coordinator/tokens.h"
+#include "coordinator/turn.h"
 #include "route/targets.h"
 
 namespace cenote::coordinator {
@@ -122,8 +123,15 @@ class PoolCoordinator {
   std::string prometheus() const;
   Json summary() const;
 
-  // Judges nodes and advances roll-outs; to be called twice a second.
+  // The state as one file's bytes; the audit log says who took it.
+  Result<std::string> backup(const Actor& actor);
+
+  // Judges nodes and advances roll-outs, in memory: a store that hangs must not look like a pause
+  // of this process. To be called twice a second.
   void tick();
+  // What follows from that in the store: failed roll-outs go back, records of the dead are deleted.
+  // To be called as often, on a thread that may wait.
+  void settle();
   // Called after every visible change, on the thread that made it, without a lock. Set once, before
   // requests come.
   void on_change(std::function<void()> listener);
@@ -143,11 +151,19 @@ class PoolCoordinator {
     uint64_t head = 0;                          // the newest version; 0: none yet
     uint64_t head_version = 0;                  // of the head's key in the store
     std::unique_ptr<cluster::Rollout> rollout;  // of the newest version
+    bool rollout_kept = false;                  // in the store too, until it has ended
+    bool failure_told = false;                  // in the log
   };
 
   PoolCoordinator(Options options, std::unique_ptr<Store> store);
   Status restore(const CallContext& context);
   Status restore_tokens(const CallContext& context);
+  Result<std::vector<cluster::NodeRecord>> stored_nodes(const CallContext& context);
+  // Heads and roll-outs as the store has them; what is known already stays.
+  Status load_scopes(const CallContext& context);
+  // To be called first in every change. After one whose outcome is unknown, or that somebody else
+  // overtook, it reads again what the store holds.
+  Status catch_up(const CallContext& context) CENOTE_REQUIRES(changes_);
   // The stored answer of a repeated request, if this is one.
   Result<std::optional<Json>> replay(const CallContext& context, const Change& change) const
       CENOTE_REQUIRES(changes_);
@@ -165,10 +181,12 @@ class PoolCoordinator {
   Status keep(const cluster::NodeRecord& record);
   void advance_rollouts(TimePoint now) CENOTE_REQUIRES(state_);
   void note_preservation(TimePoint now) CENOTE_REQUIRES(state_);
-  void forget_silent_clients(TimePoint now) CENOTE_REQUIRES(state_);
-  // Brings the old content back where a roll-out failed; forgets those that are done.
-  void end_rollouts(const std::vector<std::pair<std::string, std::string>>& failed,
-                    const std::vector<std::string>& done);
+  void forget_silent_clients(TimePoint now) CENOTE_REQUIRES(sums_);
+  void forget_metrics(std::string_view node_id);
+  // Brings the old content back where a roll-out failed.
+  Status bring_back(const std::string& scope, const std::string& reason);
+  void forget_rollout(const std::string& scope);
+  void delete_records(const std::vector<std::string>& node_ids);
   // Tells the listener if something visible moved since the last time.
   void announce();
 
@@ -177,21 +195,26 @@ class PoolCoordinator {
   TokenBook tokens_;
 
   // Orders administrative changes; held across the store's commits, never while heartbeats wait.
-  mutable Mutex changes_;
+  Turn changes_;
   Audit audit_ CENOTE_GUARDED_BY(changes_);
+  bool doubtful_ CENOTE_GUARDED_BY(changes_) = false;  // the store may hold more than we know
 
-  mutable Mutex state_;  // guards all below; memory only
+  mutable Mutex state_;  // guards what is below; memory only
   std::unique_ptr<cluster::ServiceRegistry> registry_ CENOTE_GUARDED_BY(state_);
   std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(state_);
-  cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(state_);
+  std::vector<std::string> reaped_ CENOTE_GUARDED_BY(state_);  // their records are to be deleted
   ClusterMetrics own_metrics_ CENOTE_GUARDED_BY(state_);
-  // When clients reported last.
-  std::map<std::string, TimePoint, std::less<>> clients_ CENOTE_GUARDED_BY(state_);
   std::unique_ptr<route::Balancer> load_balancer_ CENOTE_GUARDED_BY(state_);
   std::map<std::pair<std::string, std::string>, Candidates> candidates_
       CENOTE_GUARDED_BY(state_);  // by pool and zone
   std::function<void()> listener_ CENOTE_GUARDED_BY(state_);
   uint64_t announced_ CENOTE_GUARDED_BY(state_) = 0;
+
+  // Apart from the rest, because adding up takes long; never held together with state_.
+  mutable Mutex sums_;
+  cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(sums_);
+  // When clients reported last.
+  std::map<std::string, TimePoint, std::less<>> clients_ CENOTE_GUARDED_BY(sums_);
 };
 
 }  // namespace cenote::coordinator

@@ -65,15 +65,50 @@ Result<uint64_t> PoolCoordinator::commit(const CallContext& context, StoreWrite 
     write.puts.emplace_back(
         key, Json{{"body_hash", change.body_hash}, {"answer", answer}, {"at", now_text()}}.dump());
   }
-  ARROW_ASSIGN_OR_RAISE(const uint64_t version, store_->commit(context, write));
-  if (version == 0) {
-    // Another coordinator was faster; ours reads again before the next change.
-    ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  const Result<uint64_t> version = store_->commit(context, write);
+  if (!version.ok()) {
+    const ErrorDetail* detail = error_detail(version.status());
+    doubtful_ = detail == nullptr || detail->sent != Sent::kNo;
+    return version;
+  }
+  if (*version == 0) {
+    // Another coordinator was faster.
+    doubtful_ = true;
     return refuse(Refusal::kStale,
                   "somebody else changed this meanwhile; read it again, then retry");
   }
-  audit_.advance(version);
+  audit_.advance(*version);
   return version;
+}
+
+Status PoolCoordinator::load_scopes(const CallContext& context) {
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> heads, store_->list(context, "config-head/"));
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> rollouts, store_->list(context, "rollout/"));
+  const Lock state(state_);
+  for (const Item& item : heads) {
+    Scope& scope = scopes_[item.key.substr(std::string_view("config-head/").size())];
+    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
+    JsonReader reader(value);
+    reader.get("version", &scope.head);
+    ARROW_RETURN_NOT_OK(reader.finish(true));
+    scope.head_version = item.version;
+  }
+  for (const Item& item : rollouts) {
+    // One that had not ended begins again: what a node applied already it acknowledges at once.
+    ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
+    JsonReader reader(value);
+    uint64_t version = 0;
+    uint64_t previous = 0;
+    reader.get("version", &version);
+    reader.get("previous", &previous);
+    ARROW_RETURN_NOT_OK(reader.finish(true));
+    Scope& scope = scopes_[item.key.substr(std::string_view("rollout/").size())];
+    if (scope.rollout != nullptr && scope.rollout->version() == version) continue;
+    scope.rollout =
+        std::make_unique<cluster::Rollout>(options_.rollout, version, previous, Clock::now());
+    scope.rollout_kept = true;
+  }
+  return Status::OK();
 }
 
 Status PoolCoordinator::validate_config(std::string_view content) const {
@@ -128,6 +163,8 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
   scope.head = version;
   scope.head_version = written;
   scope.rollout = std::make_unique<cluster::Rollout>(how, version, head, Clock::now());
+  scope.rollout_kept = true;
+  scope.failure_told = false;
   advance_rollouts(Clock::now());
   return answer;
 }
@@ -135,8 +172,10 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
 Result<Json> PoolCoordinator::put_config(std::string_view scope, std::string_view content,
                                          std::optional<uint64_t> if_match, const Change& change) {
   ARROW_RETURN_NOT_OK(check_scope(scope));
-  const Lock changes(changes_);
   const CallContext context = store_context();
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_RETURN_NOT_OK(catch_up(context));
   ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
   if (before) return *before;
   const uint64_t head = head_of(scope);
@@ -190,8 +229,10 @@ Result<Json> PoolCoordinator::config_history(std::string_view scope) const {
 
 Result<Json> PoolCoordinator::rollback(std::string_view scope, uint64_t to, const Change& change) {
   ARROW_RETURN_NOT_OK(check_scope(scope));
-  const Lock changes(changes_);
   const CallContext context = store_context();
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_RETURN_NOT_OK(catch_up(context));
   ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
   if (before) return *before;
   const uint64_t head = head_of(scope);
@@ -223,8 +264,11 @@ Result<Json> PoolCoordinator::rollout(std::string_view scope) const {
 Result<Json> PoolCoordinator::abort_rollout(std::string_view scope, const std::string& reason,
                                             const Change& change) {
   {
-    const Lock changes(changes_);
+    uint64_t version = 0;
     const CallContext context = store_context();
+    const TurnLock changes(changes_, context.deadline);
+    ARROW_RETURN_NOT_OK(changes.status());
+    ARROW_RETURN_NOT_OK(catch_up(context));
     ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
     if (before) return *before;
     {
@@ -237,50 +281,56 @@ Result<Json> PoolCoordinator::abort_rollout(std::string_view scope, const std::s
         return refuse(Refusal::kConflict,
                       "no roll-out is under way in scope '" + std::string(scope) + "'");
       }
-      found->second.rollout->abort(reason);
+      version = found->second.rollout->version();
     }
     const Json answer = {{"scope", scope}, {"aborted", true}, {"reason", reason}};
     ARROW_RETURN_NOT_OK(
         commit(context, {}, change, "rollout.abort", Json{{"scope", scope}}, answer, answer));
+    const Lock state(state_);
+    const auto found = scopes_.find(scope);
+    if (found->second.rollout->version() == version) found->second.rollout->abort(reason);
   }
-  tick();
+  settle();
   return rollout(scope);
 }
 
-void PoolCoordinator::end_rollouts(const std::vector<std::pair<std::string, std::string>>& failed,
-                                   const std::vector<std::string>& done) {
-  if (failed.empty() && done.empty()) return;
-  const Lock changes(changes_);
-  for (const auto& [name, reason] : failed) {
-    uint64_t previous = 0;
-    {
-      const Lock state(state_);
-      const Scope& scope = scopes_.find(name)->second;
-      if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
-      previous = scope.rollout->previous();
-    }
-    Status ended;
-    const CallContext context = store_context();
-    if (previous != 0) {
-      const Result<Json> old = stored_version(context, name, previous);
-      ended = old.ok()
-                  ? append_version(context, name, old->value("content", ""), "config.auto_rollback",
-                                   reason, {{"coordinator", ""}, "", ""})
-                        .status()
-                  : old.status();
-    }
-    if (!ended.ok()) {
-      // The next tick tries again; meanwhile the roll-out itself names the old version.
-      log(LogLevel::kWarning, "coordinator", "scope '" + name + "': " + ended.message());
-    } else {
-      log(LogLevel::kWarning, "coordinator", "scope '" + name + "' was rolled back: " + reason);
-    }
+Status PoolCoordinator::bring_back(const std::string& name, const std::string& reason) {
+  const CallContext context = store_context();
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_RETURN_NOT_OK(catch_up(context));
+  uint64_t previous = 0;
+  bool told = false;
+  {
+    const Lock state(state_);
+    Scope& scope = scopes_.find(name)->second;
+    const bool failed = scope.rollout != nullptr && scope.rollout->version() == scope.head &&
+                        scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack;
+    if (!failed) return Status::OK();  // somebody was faster
+    previous = scope.rollout->previous();
+    told = std::exchange(scope.failure_told, true);
   }
-  for (const std::string& name : done) {
-    const Result<uint64_t> forgotten =
-        store_->commit(store_context(), {{}, {}, {rollout_key(name)}});
-    if (!forgotten.ok()) log(LogLevel::kWarning, "coordinator", forgotten.status().message());
+  if (previous == 0) {  // of the first version there is no older one
+    if (!told) {
+      log(LogLevel::kWarning, "coordinator",
+          "scope '" + name +
+              "': its first version failed, the nodes keep what they have: " + reason);
+    }
+    return Status::OK();
   }
+  ARROW_ASSIGN_OR_RAISE(const Json old, stored_version(context, name, previous));
+  ARROW_RETURN_NOT_OK(append_version(context, name, old.value("content", ""),
+                                     "config.auto_rollback", reason, {{"coordinator", ""}, "", ""})
+                          .status());
+  log(LogLevel::kWarning, "coordinator", "scope '" + name + "' was rolled back: " + reason);
+  return Status::OK();
+}
+
+void PoolCoordinator::forget_rollout(const std::string& name) {
+  const Result<uint64_t> forgotten = store_->commit(store_context(), {{}, {}, {rollout_key(name)}});
+  if (!forgotten.ok()) return log(LogLevel::kWarning, "coordinator", forgotten.status().message());
+  const Lock state(state_);
+  scopes_.find(name)->second.rollout_kept = false;
 }
 
 Result<Json> PoolCoordinator::audit(uint64_t before, size_t limit) const {
@@ -288,8 +338,20 @@ Result<Json> PoolCoordinator::audit(uint64_t before, size_t limit) const {
 }
 
 Status PoolCoordinator::verify_audit() const {
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(store_context(), "audit/"));
-  return Audit::verify(items);
+  return Audit::verify(store_context(), *store_);
+}
+
+Result<std::string> PoolCoordinator::backup(const Actor& actor) {
+  // Longer than other calls: it reads all there is.
+  const CallContext context{Deadline::in(std::chrono::seconds(30)), {}};
+  {
+    const TurnLock changes(changes_, store_context().deadline);
+    ARROW_RETURN_NOT_OK(changes.status());
+    ARROW_RETURN_NOT_OK(catch_up(context));
+    ARROW_RETURN_NOT_OK(
+        commit(context, {}, {actor, "", ""}, "state.backup", Json(), Json(), Json()).status());
+  }
+  return store_->backup(context);
 }
 
 }  // namespace cenote::coordinator

@@ -15,17 +15,21 @@ std::string token_key(std::string_view name) {
 
 Status PoolCoordinator::restore_tokens(const CallContext& context) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store_->list(context, "tokens/"));
+  std::vector<TokenRecord> tokens;
   for (const Item& item : items) {
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
     ARROW_ASSIGN_OR_RAISE(TokenRecord token, token_record_from(value));
-    tokens_.put(std::move(token));
+    tokens.push_back(std::move(token));
   }
+  tokens_.restore(std::move(tokens));
   return Status::OK();
 }
 
 Result<Json> PoolCoordinator::create_token(TokenRecord token, const Change& change) {
-  const Lock changes(changes_);
   const CallContext context = store_context();
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_RETURN_NOT_OK(catch_up(context));
   ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
   if (before) return *before;
   if (tokens_.find(token.name)) {
@@ -53,8 +57,10 @@ Result<Json> PoolCoordinator::create_token(TokenRecord token, const Change& chan
 }
 
 Result<Json> PoolCoordinator::revoke_token(std::string_view name, const Change& change) {
-  const Lock changes(changes_);
   const CallContext context = store_context();
+  const TurnLock changes(changes_, context.deadline);
+  ARROW_RETURN_NOT_OK(changes.status());
+  ARROW_RETURN_NOT_OK(catch_up(context));
   ARROW_ASSIGN_OR_RAISE(const std::optional<Json> before, replay(context, change));
   if (before) return *before;
   const std::optional<TokenRecord> token = tokens_.find(name);

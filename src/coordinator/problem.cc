@@ -46,6 +46,8 @@ Problem problem_of(const Status& status) {
   switch (error_kind(status)) {
     case ErrorKind::kData:
       return {422, message, pointer_of(message)};
+    case ErrorKind::kNotSupported:
+      return {501, message, ""};
     case ErrorKind::kInterface:
     case ErrorKind::kConfig:
       return {422, message, ""};
@@ -93,6 +95,8 @@ std::string_view title_of(int status) {
       return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
     case 503:
       return "Service Unavailable";
     case 505:

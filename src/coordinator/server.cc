@@ -68,6 +68,19 @@ PoolCoordinator::Options core_options(const CoordinatorServerOptions& options) {
   return core;
 }
 
+template <typename Do>
+void every_tick(const std::stop_token& stop, const Do& what) {
+  Mutex mutex;
+  std::condition_variable_any never;
+  TimePoint next = Clock::now();
+  for (int ticks = 0; !stop.stop_requested(); ++ticks) {
+    what(ticks);
+    next = std::max(next + kTick, Clock::now());
+    Lock lock(mutex);
+    never.wait_until(lock, stop, next, [] { return false; });
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
@@ -100,12 +113,16 @@ Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
   server->coordinator_->on_change([http = server->http_.get()] { http->wake(); });
   server->judge_ =
       std::jthread([raw = server.get()](const std::stop_token& stop) { raw->judge(stop); });
+  server->keeper_ =
+      std::jthread([raw = server.get()](const std::stop_token& stop) { raw->keep_house(stop); });
   return server;
 }
 
 CoordinatorServer::~CoordinatorServer() {
-  judge_.request_stop();
-  if (judge_.joinable()) judge_.join();
+  for (std::jthread* thread : {&judge_, &keeper_}) {
+    thread->request_stop();
+    if (thread->joinable()) thread->join();
+  }
   http_.reset();
 }
 
@@ -121,19 +138,16 @@ Status CoordinatorServer::reload(const CoordinatorServerOptions& options) {
 }
 
 void CoordinatorServer::judge(const std::stop_token& stop) noexcept {
-  Mutex mutex;
-  std::condition_variable_any never;
-  TimePoint next = Clock::now();
-  for (int ticks = 0; !stop.stop_requested(); ++ticks) {
-    coordinator_->tick();
-    if (ticks % kTicksOfAnHour == 0) {
-      coordinator_->forget_old_answers(
-          time_text(std::chrono::system_clock::now() - std::chrono::hours(24)));
-    }
-    next = std::max(next + kTick, Clock::now());
-    Lock lock(mutex);
-    never.wait_until(lock, stop, next, [] { return false; });
-  }
+  every_tick(stop, [this](int /*ticks*/) { coordinator_->tick(); });
+}
+
+void CoordinatorServer::keep_house(const std::stop_token& stop) noexcept {
+  every_tick(stop, [this](int ticks) {
+    coordinator_->settle();
+    if (ticks % kTicksOfAnHour != 0) return;
+    coordinator_->forget_old_answers(
+        time_text(std::chrono::system_clock::now() - std::chrono::hours(24)));
+  });
 }
 
 }  // namespace cenote::coordinator

@@ -1,5 +1,5 @@
-// A coordinator as a process runs it: the store, PoolCoordinator, its API over HTTP, and the thread
-// that judges nodes.
+// A coordinator as a process runs it: the store, PoolCoordinator, its API over HTTP, the thread
+// that judges nodes and the one that keeps the store in order.
 #pragma once
 
 #include <memory>
@@ -31,12 +31,15 @@ class CoordinatorServer {
  private:
   CoordinatorServer() = default;
   void judge(const std::stop_token& stop) noexcept;
+  void keep_house(const std::stop_token& stop) noexcept;
 
   std::unique_ptr<PoolCoordinator> coordinator_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
   bool secure_ = false;
-  std::jthread judge_;  // last: ends before what it uses
+  // Last: they end before what they use. The one never waits for the store, the other does.
+  std::jthread judge_;
+  std::jthread keeper_;
 };
 
 }  // namespace cenote::coordinator

@@ -1,212 +1,138 @@
-// One connection under one mutex: writes are few (registrations, configuration), each an fsync.
+// One thread works on the file; callers wait for it, each until its deadline. A disk that hangs in
+// an fsync cannot be interrupted, so that whoever waited for it would hang too.
 #include "coordinator/sqlite_store.h"
 
-#include <array>
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <thread>
 #include <utility>
 
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <unistd.h>
-
 #include "base/mutex.h"
+#include "coordinator/sqlite_file.h"
 
 namespace cenote::coordinator {
 namespace {
 
-struct CloseDatabase {
-  void operator()(sqlite3* database) const { sqlite3_close(database); }
-};
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
-using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
-
-Status failed(sqlite3* database, const std::string& file, const std::string& what) {
-  const int code = sqlite3_errcode(database);
-  ErrorDetail detail;
-  detail.kind = ErrorKind::kOperational;
-  detail.vendor_code = sqlite3_extended_errcode(database);
-  detail.sent = Sent::kMaybe;
-  std::string message =
-      "the coordinator's store " + file + ": " + what + ": " + sqlite3_errmsg(database);
-  if (code == SQLITE_FULL) message += "; free space on its disk";
-  return make_error(std::move(detail), std::move(message));
-}
+constexpr size_t kMostJobs = 1'000;
 
 class SqliteStore final : public Store {
  public:
-  explicit SqliteStore(std::string file) : file_(std::move(file)) {}
+  SqliteStore(std::unique_ptr<SqliteFile> file, std::string name)
+      : file_(std::move(file)),
+        name_(std::move(name)),
+        term_(file_->term()),
+        thread_([this](const std::stop_token& stop) { work(stop); }) {}
 
-  Status open() {
-    // The file is made here, so that nobody else ever may read it.
-    const int fd = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-      return make_error(ErrorKind::kConfig, "the coordinator's store " + file_ +
-                                                " cannot be opened for writing; check that its "
-                                                "folder exists and belongs to this user");
-    }
-    ::close(fd);
-    const Lock lock(mutex_);
-    sqlite3* raw = nullptr;
-    const int code = sqlite3_open_v2(file_.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr);
-    database_.reset(raw);
-    if (code != SQLITE_OK) return failed(raw, file_, "cannot be opened");
-    sqlite3_extended_result_codes(raw, 1);
-    // Exclusive: the first transaction takes the file until it is closed.
-    for (const char* setting :
-         {"pragma locking_mode = exclusive", "pragma journal_mode = wal",
-          "pragma synchronous = full",
-          "create table if not exists items (key text primary key, value text not null, version "
-          "integer not null) without rowid",
-          "create table if not exists counters (starts integer not null, writes integer not "
-          "null)"}) {
-      if (sqlite3_exec(raw, setting, nullptr, nullptr, nullptr) == SQLITE_OK) continue;
-      if (sqlite3_errcode(raw) == SQLITE_BUSY) {
-        return make_error(ErrorKind::kConfig,
-                          "another coordinator uses " + file_ +
-                              "; stop it, or give this one a store of its own (several "
-                              "coordinators share Consul or etcd, never a file)");
-      }
-      return failed(raw, file_, "cannot be prepared");
-    }
-    return take_term();
+  Result<std::optional<Item>> get(const CallContext& context, std::string_view key) override {
+    return ask<std::optional<Item>>(
+        context, Sent::kNo, [key = std::string(key)](SqliteFile& file, const CallContext& within) {
+          return file.get(within, key);
+        });
   }
 
-  Result<std::optional<Item>> get(const CallContext&, std::string_view key) override {
-    const Lock lock(mutex_);
-    ARROW_ASSIGN_OR_RAISE(const Statement statement,
-                          prepare("select key, value, version from items where key = ?1"));
-    bind(statement, 1, key);
-    const int code = sqlite3_step(statement.get());
-    if (code == SQLITE_DONE) return std::optional<Item>();
-    if (code != SQLITE_ROW) return failed(database_.get(), file_, "reading " + std::string(key));
-    return std::optional<Item>(item(statement));
+  Result<std::vector<Item>> list(const CallContext& context, std::string_view prefix) override {
+    return ask<std::vector<Item>>(
+        context, Sent::kNo,
+        [prefix = std::string(prefix)](SqliteFile& file, const CallContext& within) {
+          return file.list(within, prefix);
+        });
   }
 
-  Result<std::vector<Item>> list(const CallContext&, std::string_view prefix) override {
-    const Lock lock(mutex_);
-    ARROW_ASSIGN_OR_RAISE(const Statement statement,
-                          prepare("select key, value, version from items where key >= ?1 and "
-                                  "substr(key, 1, length(?1)) = ?1 order by key"));
-    bind(statement, 1, prefix);
-    std::vector<Item> items;
-    int code = SQLITE_ROW;
-    while ((code = sqlite3_step(statement.get())) == SQLITE_ROW) items.push_back(item(statement));
-    if (code != SQLITE_DONE)
-      return failed(database_.get(), file_, "listing " + std::string(prefix));
-    return items;
+  Result<uint64_t> commit(const CallContext& context, const StoreWrite& write) override {
+    return ask<uint64_t>(context, Sent::kMaybe,
+                         [write](SqliteFile& file, const CallContext& within) {
+                           return file.commit(within, write);
+                         });
   }
 
-  Result<uint64_t> commit(const CallContext&, const StoreWrite& write) override {
-    const Lock lock(mutex_);
-    ARROW_RETURN_NOT_OK(run("begin immediate"));
-    const Result<uint64_t> written = write_all(write);
-    if (written.ok() && *written != 0) {
-      const Status committed = run("commit");
-      if (committed.ok()) return written;
-      (void)run("rollback");
-      return committed;
-    }
-    (void)run("rollback");
-    return written;
+  Result<std::string> backup(const CallContext& context) override {
+    return ask<std::string>(context, Sent::kNo, [](SqliteFile& file, const CallContext& within) {
+      return file.backup(within);
+    });
   }
 
   uint64_t term() const override { return term_; }
 
  private:
-  Status take_term() CENOTE_REQUIRES(mutex_) {
-    ARROW_RETURN_NOT_OK(run("begin immediate"));
-    ARROW_RETURN_NOT_OK(
-        run("insert into counters select 0, 0 where not exists (select 1 from counters)"));
-    // At least the time in seconds: a restored copy, or a state that was lost, must not come back
-    // with a term that others have seen pass.
-    ARROW_ASSIGN_OR_RAISE(
-        term_, count("update counters set starts = max(starts + 1, cast(strftime('%s', 'now') as "
-                     "integer)) returning starts"));
-    return run("commit");
-  }
+  struct Job {
+    enum State : uint8_t { kQueued, kRunning, kDone };
+    std::function<void(SqliteFile&)> run;
+    State state = kQueued;
+  };
 
-  Result<uint64_t> write_all(const StoreWrite& write) CENOTE_REQUIRES(mutex_) {
-    for (const StoreWrite::Condition& condition : write.conditions) {
-      ARROW_ASSIGN_OR_RAISE(const Statement statement,
-                            prepare("select version from items where key = ?1"));
-      bind(statement, 1, condition.key);
-      const int code = sqlite3_step(statement.get());
-      if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return failed(database_.get(), file_, "comparing");
-      const uint64_t found =
-          code == SQLITE_ROW ? static_cast<uint64_t>(sqlite3_column_int64(statement.get(), 0)) : 0;
-      if (found != condition.version) return uint64_t{0};
-    }
-    // One number for all commits, as etcd's mod_revision: a key made anew never has an old version.
-    ARROW_ASSIGN_OR_RAISE(const uint64_t version,
-                          count("update counters set writes = writes + 1 returning writes"));
-    for (const auto& [key, value] : write.puts) {
-      ARROW_ASSIGN_OR_RAISE(const Statement statement,
-                            prepare("insert or replace into items values (?1, ?2, ?3)"));
-      bind(statement, 1, key);
-      bind(statement, 2, value);
-      sqlite3_bind_int64(statement.get(), 3, static_cast<int64_t>(version));
-      if (sqlite3_step(statement.get()) != SQLITE_DONE)
-        return failed(database_.get(), file_, "writing " + key);
-    }
-    for (const std::string& key : write.deletes) {
-      ARROW_ASSIGN_OR_RAISE(const Statement statement, prepare("delete from items where key = ?1"));
-      bind(statement, 1, key);
-      if (sqlite3_step(statement.get()) != SQLITE_DONE)
-        return failed(database_.get(), file_, "deleting " + key);
-    }
-    return version;
-  }
-
-  // The one number that a statement returns.
-  Result<uint64_t> count(const char* sql) CENOTE_REQUIRES(mutex_) {
-    ARROW_ASSIGN_OR_RAISE(const Statement statement, prepare(sql));
-    if (sqlite3_step(statement.get()) != SQLITE_ROW) return failed(database_.get(), file_, sql);
-    const auto value = static_cast<uint64_t>(sqlite3_column_int64(statement.get(), 0));
-    if (sqlite3_step(statement.get()) != SQLITE_DONE) return failed(database_.get(), file_, sql);
-    return value;
-  }
-
-  Result<Statement> prepare(std::string_view sql) CENOTE_REQUIRES(mutex_) {
-    sqlite3_stmt* raw = nullptr;
-    if (sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &raw,
-                           nullptr) != SQLITE_OK) {
-      return failed(database_.get(), file_, "preparing");
-    }
-    return Statement(raw);
-  }
-  Status run(const char* sql) CENOTE_REQUIRES(mutex_) {
-    if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK)
-      return Status::OK();
-    return failed(database_.get(), file_, sql);
-  }
-  static void bind(const Statement& statement, int index, std::string_view text) {
-    sqlite3_bind_text64(statement.get(), index, text.data(), text.size(), SQLITE_STATIC,
-                        SQLITE_UTF8);
-  }
-  static Item item(const Statement& statement) {
-    const auto text = [&](int column) {
-      const auto* bytes =
-          reinterpret_cast<const char*>(sqlite3_column_text(statement.get(), column));
-      return std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement.get(), column)));
+  // `while_running`: whether what it does may have happened if the caller leaves meanwhile.
+  template <typename T>
+  Result<T> ask(const CallContext& context, Sent while_running,
+                std::function<Result<T>(SqliteFile&, const CallContext&)> what) {
+    auto answer = std::make_shared<Result<T>>();
+    auto job = std::make_shared<Job>();
+    job->run = [answer, context, what = std::move(what)](SqliteFile& file) {
+      *answer = what(file, context);
     };
-    return {text(0), text(1), static_cast<uint64_t>(sqlite3_column_int64(statement.get(), 2))};
+    const std::stop_callback left(context.stop, [this] {
+      const Lock lock(mutex_);
+      done_.notify_all();
+    });
+    Lock lock(mutex_);
+    if (jobs_.size() >= kMostJobs) return given_up(Sent::kNo, "has too much to do");
+    jobs_.push_back(job);
+    work_.notify_one();
+    while (job->state != Job::kDone) {
+      if (context.deadline.passed() || context.stop.stop_requested()) {
+        const bool began = job->state == Job::kRunning;
+        std::erase(jobs_, job);
+        return given_up(began ? while_running : Sent::kNo, "did not answer in time");
+      }
+      done_.wait_until(lock, context.deadline.at());
+    }
+    return std::move(*answer);
   }
 
-  const std::string file_;
-  Mutex mutex_;  // guards the connection; commits wait for the disk under it
-  Database database_ CENOTE_GUARDED_BY(mutex_);
-  uint64_t term_ = 0;
+  Status given_up(Sent sent, const std::string& why) const {
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kQueryTimeout;
+    detail.sent = sent;
+    return make_error(std::move(detail), "the coordinator's store " + name_ + " " + why +
+                                             "; is its disk slow or stuck?");
+  }
+
+  void work(const std::stop_token& stop) noexcept {
+    const std::stop_callback wake(stop, [this] {
+      const Lock lock(mutex_);
+      work_.notify_all();
+    });
+    Lock lock(mutex_);
+    for (;;) {
+      while (jobs_.empty() && !stop.stop_requested()) work_.wait(lock);
+      if (stop.stop_requested()) return;
+      const std::shared_ptr<Job> job = jobs_.front();
+      jobs_.pop_front();
+      job->state = Job::kRunning;
+      lock.unlock();
+      job->run(*file_);
+      lock.lock();
+      job->state = Job::kDone;
+      done_.notify_all();
+    }
+  }
+
+  const std::unique_ptr<SqliteFile> file_;  // the thread's alone
+  const std::string name_;
+  const uint64_t term_;
+  Mutex mutex_;  // guards the jobs; memory only
+  std::condition_variable_any work_;
+  std::condition_variable_any done_;
+  std::deque<std::shared_ptr<Job>> jobs_ CENOTE_GUARDED_BY(mutex_);
+  std::jthread thread_;  // last: ends before what it uses
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& file) {
-  auto store = std::make_unique<SqliteStore>(file.string());
-  ARROW_RETURN_NOT_OK(store->open());
-  return store;
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SqliteFile> opened, SqliteFile::open(file));
+  return std::make_unique<SqliteStore>(std::move(opened), file.string());
 }
 
 }  // namespace cenote::coordinator

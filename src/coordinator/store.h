@@ -49,6 +49,15 @@ class Store {
   // write has not happened.
   virtual Result<uint64_t> commit(const CallContext& context, const StoreWrite& write) = 0;
 
+  // The whole state as one file's bytes, of one moment. kNotSupported where the store has tools of
+  // its own for that.
+  virtual Result<std::string> backup(const CallContext& context) {
+    (void)context;
+    return make_error(
+        ErrorKind::kNotSupported,
+        "this store is backed up with its own tools (consul snapshot, etcdctl snapshot)");
+  }
+
   // The fencing number of this process's right to write; larger than that of all before.
   virtual uint64_t term() const = 0;
 };

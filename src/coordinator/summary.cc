@@ -21,11 +21,13 @@ std::string PoolCoordinator::prometheus() const {
       const auto gauge = [&](const char* name, double value) {
         samples.push_back({name, labels, cluster::MetricKind::kGauge, value, {}, {}});
       };
+      const bool dead = node.state == cluster::NodeState::kDead;
+      gauge("cenote_instance_up", pool.healthy && !dead ? 1 : 0);
+      if (dead) continue;  // what it said last is true no more
       gauge("cenote_instance_connections_active", pool.active);
       gauge("cenote_instance_connections_idle", pool.idle);
       gauge("cenote_instance_connections_max", pool.max);
       gauge("cenote_instance_pending_requests", pool.waiting);
-      gauge("cenote_instance_up", pool.healthy ? 1 : 0);
     }
   }
   for (const char* state : {"up", "suspect", "frozen", "draining", "dead"}) {
@@ -42,14 +44,19 @@ std::string PoolCoordinator::prometheus() const {
                      static_cast<double>(all.revision),
                      {},
                      {}});
-  const Lock state(state_);
-  samples.push_back({"cenote_registry_preserving",
-                     "",
-                     cluster::MetricKind::kGauge,
-                     registry_->preserving() ? 1.0 : 0.0,
-                     {},
-                     {}});
-  for (cluster::MetricSample& sample : metrics_.total()) samples.push_back(std::move(sample));
+  {
+    const Lock state(state_);
+    samples.push_back({"cenote_registry_preserving",
+                       "",
+                       cluster::MetricKind::kGauge,
+                       registry_->preserving() ? 1.0 : 0.0,
+                       {},
+                       {}});
+  }
+  {
+    const Lock sums(sums_);
+    for (cluster::MetricSample& sample : metrics_.total()) samples.push_back(std::move(sample));
+  }
   std::sort(samples.begin(), samples.end(), [](const auto& a, const auto& b) {
     return std::tie(a.name, a.labels) < std::tie(b.name, b.labels);
   });
@@ -64,6 +71,7 @@ Json PoolCoordinator::summary() const {
   std::map<std::string, int> states;
   for (const cluster::Node& node : all.nodes) {
     ++states[std::string(to_string(node.state))];
+    if (node.state == cluster::NodeState::kDead) continue;  // its load went with it
     for (const cluster::PoolReport& pool : node.about.pools) {
       Json& sum = distribution[pool.pool_id];
       if (sum.is_null()) sum = Json::object();
@@ -75,28 +83,38 @@ Json PoolCoordinator::summary() const {
       }
     }
   }
-  const Lock state(state_);
   Json ages = Json::object();
-  for (const cluster::Node& node : all.nodes) {
-    const auto silence = registry_->silence(Clock::now(), node.about.node_id);
-    if (!silence) continue;
-    ages[node.about.node_id] =
-        std::chrono::duration_cast<std::chrono::milliseconds>(*silence).count();
+  Json beats = Json::object();
+  Json configuration = Json::object();
+  bool preserving = false;
+  {
+    const Lock state(state_);
+    preserving = registry_->preserving();
+    for (const cluster::Node& node : all.nodes) {
+      if (const auto seq = registry_->last_seq(node.about.node_id)) {
+        beats[node.about.node_id] = json_number(*seq);
+      }
+      const auto silence = registry_->silence(Clock::now(), node.about.node_id);
+      if (!silence) continue;
+      ages[node.about.node_id] =
+          std::chrono::duration_cast<std::chrono::milliseconds>(*silence).count();
+    }
+    for (const auto& [name, scope] : scopes_) {
+      configuration[name] = {
+          {"version", scope.head},
+          {"stage", scope.rollout == nullptr ? "done" : to_string(scope.rollout->stage())}};
+    }
   }
+  const Lock sums(sums_);
   const double routed = metrics_.sum("cenote_route_requests_total");
   const double failed = metrics_.sum("cenote_route_failures_total");
-  Json configuration = Json::object();
-  for (const auto& [name, scope] : scopes_) {
-    configuration[name] = {
-        {"version", scope.head},
-        {"stage", scope.rollout == nullptr ? "done" : to_string(scope.rollout->stage())}};
-  }
   return {
       {"cluster", all.cluster},
       {"term", json_number(all.term)},
       {"revision", json_number(all.revision)},
-      {"preserving", registry_->preserving()},
+      {"preserving", preserving},
       {"heartbeat_age_ms", std::move(ages)},
+      {"heartbeat_seq", std::move(beats)},
       {"pool_distribution", {{"nodes", states}, {"pools", distribution}}},
       {"request_routing",
        {{"requests", routed},

@@ -183,14 +183,19 @@ bool TokenBook::remove(std::string_view name) {
   return true;
 }
 
-void TokenBook::configure(std::vector<TokenRecord> tokens) {
+void TokenBook::replace(bool configured, std::vector<TokenRecord> tokens) {
   const Lock lock(mutex_);
   std::vector<std::string> gone;
   for (const auto& [name, token] : by_name_) {
-    if (token.configured) gone.push_back(name);
+    if (token.configured == configured) gone.push_back(name);
   }
   for (const std::string& name : gone) forget(name);
-  for (TokenRecord& token : tokens) insert(std::move(token));
+  for (TokenRecord& token : tokens) {
+    // A name that stands in the file is the file's.
+    const auto other = by_name_.find(token.name);
+    if (!configured && other != by_name_.end()) continue;
+    insert(std::move(token));
+  }
 }
 
 std::optional<TokenRecord> TokenBook::find(std::string_view name) const {

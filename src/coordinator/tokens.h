@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cenote/error.h"
@@ -55,7 +56,9 @@ class TokenBook {
   void put(TokenRecord token);
   bool remove(std::string_view name);
   // The tokens of the configuration file, in the place of the earlier ones.
-  void configure(std::vector<TokenRecord> tokens);
+  void configure(std::vector<TokenRecord> tokens) { replace(true, std::move(tokens)); }
+  // Those of the store, in the place of the earlier ones.
+  void restore(std::vector<TokenRecord> tokens) { replace(false, std::move(tokens)); }
   std::optional<TokenRecord> find(std::string_view name) const;
   std::vector<TokenRecord> all() const;
 
@@ -67,6 +70,7 @@ class TokenBook {
   std::multimap<std::string, std::string, std::less<>> by_hash_ CENOTE_GUARDED_BY(mutex_);
   void forget(const std::string& name) CENOTE_REQUIRES(mutex_);
   void insert(TokenRecord token) CENOTE_REQUIRES(mutex_);
+  void replace(bool configured, std::vector<TokenRecord> tokens);
 };
 
 // 32 random bytes as text, behind a prefix that secret scanners can be taught.

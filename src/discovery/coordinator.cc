@@ -247,10 +247,15 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
     JsonReader reader(value);
     uint64_t wanted = 0;
     bool draining = false;
+    uint64_t term = 0;
+    uint64_t revision = 0;
     reader.maybe("config_version", &wanted);
     reader.maybe("draining", &draining);
+    reader.maybe("term", &term);
+    reader.maybe("revision", &revision);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     member.set_draining(draining);
+    if (term != 0) member.seen_at(term, revision);
     const bool news =
         wanted != 0 && wanted != beat.config_version && beat.config_rejected != wanted;
     return news ? take_config(stop, link, member, beat.config_scope, wanted) : Status::OK();

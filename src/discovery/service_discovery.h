@@ -43,6 +43,12 @@ class Member {
   virtual void set_draining(bool draining) = 0;
   // Whether the last heartbeat was heard; false: why.
   virtual void renewed(const Status& status) = 0;
+  // The lease held at that place of the source's history: whatever list is as new must have this
+  // member. Called before renewed().
+  virtual void seen_at(uint64_t term, uint64_t revision) {
+    (void)term;
+    (void)revision;
+  }
 };
 
 class ServiceDiscovery {

@@ -69,13 +69,25 @@ View::Next ClusterView::list(const cluster::Snapshot& snapshot) {
   const TimePoint now = Clock::now();
   View::Next next;
   std::string alarm;
+  bool news = false;
   {
     const Lock lock(mutex_);
-    next = view_.apply(now, snapshot);
+    const std::string before = view_.alarm();
+    // A list from before the lease, or of another term, need not know of it.
+    const bool due = snapshot.term == self_term_ && snapshot.revision >= self_revision_;
+    next = view_.apply(now, snapshot, due ? std::string_view(self_) : std::string_view());
     alarm = view_.alarm();
+    news = alarm != before;
   }
-  if (!alarm.empty()) log(LogLevel::kWarning, "manager", options_.source + ": " + alarm);
+  if (news && !alarm.empty()) log(LogLevel::kWarning, "manager", options_.source + ": " + alarm);
   return publish(next, now);
+}
+
+void ClusterView::expect_node(std::string_view node_id, uint64_t term, uint64_t revision) {
+  const Lock lock(mutex_);
+  self_ = node_id;
+  self_term_ = term;
+  self_revision_ = revision;
 }
 
 View::Next ClusterView::change(std::string_view cluster, uint64_t term,

@@ -43,6 +43,8 @@ class ClusterView final : private discovery::Watcher {
 
   // Null: no node serves the pool, or nothing is known yet.
   std::shared_ptr<const route::Targets> targets(std::string_view pool_id) const;
+  // As DistributedPoolManager::expect_node.
+  void expect_node(std::string_view node_id, uint64_t term, uint64_t revision);
   // Waits for the first list with nodes, which comes soon or not at all; false: none came. A
   // coordinator that has just started has an empty one.
   bool wait_until_known(const CallContext& context) const;
@@ -75,6 +77,10 @@ class ClusterView final : private discovery::Watcher {
   mutable std::condition_variable_any known_;
   cluster::View view_ CENOTE_GUARDED_BY(mutex_);
   bool known_nodes_ CENOTE_GUARDED_BY(mutex_) = false;  // there were some once
+  // This process among the nodes, and since when a list must have it.
+  std::string self_ CENOTE_GUARDED_BY(mutex_);
+  uint64_t self_term_ CENOTE_GUARDED_BY(mutex_) = 0;
+  uint64_t self_revision_ CENOTE_GUARDED_BY(mutex_) = 0;
   // What readers are shown, all of one version of the view.
   uint64_t published_ CENOTE_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<const Nodes> nodes_ CENOTE_GUARDED_BY(mutex_) = std::make_shared<const Nodes>();

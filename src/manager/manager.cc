@@ -180,6 +180,11 @@ std::vector<std::string> DistributedPoolManager::list_pools() const {
   return ids;
 }
 
+void DistributedPoolManager::expect_node(std::string_view node_id, uint64_t term,
+                                         uint64_t revision) {
+  if (parts_->router_ != nullptr) parts_->router_->expect_node(node_id, term, revision);
+}
+
 std::vector<PoolStatus> DistributedPoolManager::get_status() const {
   std::vector<PoolStatus> all;
   for (const auto& pool : parts_->pools()) all.push_back(pool->get_status());

@@ -324,6 +324,8 @@ std::string Router::exposition() const {
   }
   gauge("cenote_view_nodes", "Nodes that this process knows.",
         static_cast<double>(status.nodes.size()));
+  gauge("cenote_view_distrusted", "1 while what the view's source answers is not taken.",
+        status.alarm.empty() ? 0 : 1);
   return cluster::prometheus_text(samples, help);
 }
 

@@ -94,6 +94,10 @@ class Router {
   // Guards this process's own pool of that id: while it is shut, calls begin at the nodes.
   std::shared_ptr<Gate> own_gate(std::string_view pool_id);
   const ClusterView& view() const { return *view_; }
+  // As DistributedPoolManager::expect_node.
+  void expect_node(std::string_view node_id, uint64_t term, uint64_t revision) {
+    view_->expect_node(node_id, term, revision);
+  }
   // Metrics in Prometheus's text format, and those that add up with other processes'.
   std::string exposition() const;
   std::vector<cluster::MetricSample> samples() const { return metrics_.samples(); }

@@ -1,6 +1,8 @@
 // Reading a request's parts.
 #include "net/http.h"
 
+#include <random>
+
 #include "base/percent.h"
 
 namespace cenote {
@@ -26,6 +28,11 @@ std::optional<std::string> HttpRequest::query_value(std::string_view key) const 
 
 std::optional<std::string> url_decode(std::string_view text) {
   return percent_decoded(text, std::string_view("\0/", 2));
+}
+
+std::string retry_after() {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return std::to_string(1 + random() % 4);
 }
 
 }  // namespace cenote

@@ -35,6 +35,10 @@ struct HttpRequest {
 // has.
 std::optional<std::string> url_decode(std::string_view text);
 
+// Seconds for a Retry-After, spread: those who were turned away together shall not come back
+// together.
+std::string retry_after();
+
 // The content type of Prometheus's text format.
 inline constexpr const char* kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -63,8 +67,7 @@ struct HttpResponse {
   std::shared_ptr<HttpFeed> feed{};  // instead of the body
 };
 
-// Must not throw. Called on the server's thread, where it must not block; a route that says so is
-// called on a worker.
+// Must not throw. Called where the route says (net/http_routes.h).
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
 }  // namespace cenote

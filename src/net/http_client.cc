@@ -153,6 +153,7 @@ class Client final : public HttpClient {
     }));
     Parser parser;
     parser.header_limit(64 * 1024);
+    parser.skip(request.method == "HEAD");  // its answer tells a length and has no body
     parser.body_limit(take == nullptr ? options_.max_body : std::numeric_limits<uint64_t>::max());
     ARROW_RETURN_NOT_OK(step(context.deadline, context, Sent::kMaybe, "reading", [&](auto&& done) {
       with_stream([&](auto& stream) { http::async_read_header(stream, buffer_, parser, done); });

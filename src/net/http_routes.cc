@@ -37,16 +37,19 @@ std::optional<std::map<std::string, std::string>> fit(std::string_view pattern,
 HttpMatch match_route(const std::vector<HttpRoute>& routes, std::string_view method,
                       std::string_view path) {
   HttpMatch match;
+  // RFC 9110 §9.3.2: what GET answers, HEAD answers without the body.
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
   for (const HttpRoute& route : routes) {
     auto params = fit(route.path, path);
     if (!params) continue;
-    if (route.method == method) {
+    if (route.method == wanted) {
       match.route = &route;
       match.params = std::move(*params);
       match.allow.clear();
       return match;
     }
     match.allow += (match.allow.empty() ? "" : ", ") + route.method;
+    if (route.method == "GET") match.allow += ", HEAD";
   }
   return match;
 }

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -23,7 +24,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -34,6 +34,7 @@
 #include "base/log.h"
 #include "net/http_connection.h"
 #include "net/http_head.h"
+#include "net/http_lanes.h"
 #include "net/listen_address.h"
 
 namespace cenote {
@@ -46,6 +47,8 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 using Answer = http::response<http::string_body>;
+
+constexpr size_t kMostTurnedAway = 32;  // connections that are told that they are one too many
 
 Answer make_answer(int status, std::string_view content_type, std::string body) {
   Answer answer;
@@ -149,9 +152,12 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     const std::string host = bound.address().to_string();
     address_ =
         (bound.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(bound.port());
-    const bool blocks = std::any_of(routes_.begin(), routes_.end(),
-                                    [](const HttpRoute& route) { return route.blocking; });
-    if (blocks) worker_ = std::make_unique<asio::thread_pool>(1);
+    const bool elsewhere = std::any_of(routes_.begin(), routes_.end(), [](const HttpRoute& route) {
+      return route.lane != HttpLane::kServer;
+    });
+    if (elsewhere) {
+      lanes_ = std::make_unique<HttpLanes>(options_.waiting_threads, options_.max_queue);
+    }
     asio::co_spawn(context_, accept(shared_from_this()), asio::detached);
     thread_ = std::thread([this] { run(); });
     return Status::OK();
@@ -160,13 +166,13 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   void stop() {
     if (::getpid() != owner_) {
       thread_.detach();  // a forked child has no such threads
-      (void)worker_.release();
+      (void)lanes_.release();
       return;
     }
     asio::post(context_, [this] { close_all(); });
-    // A handler under way on the worker is waited for; it comes back to the server's thread.
+    // A handler under way elsewhere is waited for; it comes back to the server's thread.
     if (thread_.joinable()) thread_.join();
-    if (worker_) worker_->join();
+    if (lanes_) lanes_->join();
   }
 
   Status reload_tls(const TlsFiles& files) {
@@ -236,25 +242,33 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
       if (error) {  // out of descriptors: wait until some are free again
         core->pause_.expires_after(std::chrono::milliseconds(100));
         co_await core->pause_.async_wait(token);
-      } else if (core->streams_.size() >= core->options_.max_connections) {
-        refuse(socket);
-      } else {
-        close_on_exec(socket.native_handle());
-        auto stream = std::make_shared<HttpConnection>(std::move(socket), core->tls_);
-        core->streams_.insert(stream);
-        asio::co_spawn(core->context_, serve(core, stream), asio::detached);
+        continue;
       }
+      const bool full =
+          core->streams_.size() - core->turned_away_ >= core->options_.max_connections;
+      if (full && core->turned_away_ >= kMostTurnedAway) continue;  // closed without a word
+      close_on_exec(socket.native_handle());
+      auto stream = std::make_shared<HttpConnection>(std::move(socket), core->tls_);
+      core->streams_.insert(stream);
+      if (full) ++core->turned_away_;
+      asio::co_spawn(core->context_, full ? turn_away(core, stream) : serve(core, stream),
+                     asio::detached);
     }
   }
 
-  // As much as the socket's buffer takes; nobody waits for a client that is one too many.
-  static void refuse(tcp::socket& socket) {
-    constexpr std::string_view kBusy =
-        "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    error_code ignored;
-    socket.non_blocking(true, ignored);
-    socket.write_some(asio::buffer(kBusy.data(), kBusy.size()), ignored);
-    socket.shutdown(tcp::socket::shutdown_send, ignored);
+  // One too many is told so, whatever it came for; over TLS that takes a handshake.
+  static asio::awaitable<void> turn_away(std::shared_ptr<Core> core, Stream stream) {
+    const bool greeted = co_await greet(core, stream);
+    if (greeted) {
+      Answer answer =
+          make_answer(core->refused({429, "too many connections are open; come back later"}));
+      answer.keep_alive(false);
+      co_await write_answer(core, stream, answer, false);
+      co_await linger(stream);
+    }
+    stream->tcp().close();
+    core->streams_.erase(stream);
+    --core->turned_away_;
   }
 
   static asio::awaitable<void> serve(std::shared_ptr<Core> core, Stream stream) {
@@ -304,10 +318,18 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
         head.refusal = HttpRefusal{413, "the body is too large"};
       }
     }
-    const bool may_go_on = !head.refusal && (match.route != nullptr || head.body_length == 0);
+    std::optional<HttpResponse> barred;
+    if (!head.refusal && match.route != nullptr && match.route->guard && head.body_length > 0) {
+      barred = match.route->guard(head.request);
+    }
+    const bool seen = !head.refusal && !barred && match.route != nullptr;
+    // What is not read of a body would be taken for the next request.
+    const bool may_go_on = !head.refusal && (seen || head.body_length == 0);
     HttpResponse response;
     if (head.refusal) {
       response = core->refused(*head.refusal);
+    } else if (barred) {
+      response = std::move(*barred);
     } else if (match.route == nullptr) {
       response = core->unmatched(match);
     } else {
@@ -320,12 +342,14 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
         response = co_await wait_for(core, stream, wait);
       }
       if (core->stopping_) co_return false;
-      if (response.feed != nullptr) {
+      if (response.feed != nullptr && head.request.method != "HEAD") {
         const bool ended = co_await feed(core, stream, response, head);
         co_return ended;
       }
     }
+    const bool endless = response.feed != nullptr;
     Answer answer = make_answer(std::move(response));
+    if (endless) answer.content_length(boost::none);
     answer.version(static_cast<unsigned>(head.version));
     const bool open = may_go_on && head.keep_alive;
     answer.keep_alive(open);
@@ -335,8 +359,14 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   }
 
   HttpResponse refused(const HttpRefusal& refusal) const {
-    if (options_.refusal) return options_.refusal(refusal.status, refusal.reason);
-    return {.status = refusal.status, .body = std::string(refusal.reason) + "\n"};
+    HttpResponse response =
+        options_.refusal
+            ? options_.refusal(refusal.status, refusal.reason)
+            : HttpResponse{.status = refusal.status, .body = std::string(refusal.reason) + "\n"};
+    if (refusal.status == 429 || refusal.status == 503) {
+      response.headers.emplace_back("Retry-After", retry_after());
+    }
+    return response;
   }
 
   HttpResponse unmatched(const HttpMatch& match) const {
@@ -368,15 +398,25 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     co_return true;
   }
 
-  // A handler that blocks runs on the worker; the server's thread goes on meanwhile.
+  // A handler that waits or computes does so elsewhere; the server's thread goes on meanwhile.
   static asio::awaitable<HttpResponse> call(std::shared_ptr<Core> core, const HttpRoute& route,
                                             const HttpRequest& request) {
-    if (!route.blocking) co_return route.handler(request);
-    auto worker = core->worker_->get_executor();
+    if (route.lane == HttpLane::kServer) co_return route.handler(request);
+    const auto lane = core->lanes_->enter(route.lane);
+    if (!lane) co_return core->refused({503, "too many calls wait here; come back later"});
+    const Deadline patience = Deadline::in(core->options_.queue_timeout);
+    // Bound to the token: posting to an executor alone resumes the coroutine on its own.
+    auto there = asio::bind_executor(*lane, asio::use_awaitable);
     auto own = co_await asio::this_coro::executor;
-    co_await asio::post(worker, asio::use_awaitable);
-    HttpResponse response = route.handler(request);
+    co_await asio::post(there);
+    HttpResponse response;
+    if (patience.passed()) {
+      response = core->refused({503, "the calls before this one took too long; come back later"});
+    } else {
+      response = route.handler(request);
+    }
     co_await asio::post(own, asio::use_awaitable);
+    core->lanes_->leave(route.lane);
     co_return response;
   }
 
@@ -513,12 +553,13 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   asio::io_context context_{1};
   tcp::acceptor acceptor_{context_};
   asio::steady_timer pause_{context_};
-  std::set<Stream> streams_;                   // of open connections
-  std::set<asio::steady_timer*> sleepers_;     // of answers that wait
-  asio::steady_timer* cursor_ = nullptr;       // of a round of waking: the last one woken
-  bool waking_ = false;                        // a round is under way
-  bool changed_ = false;                       // another must follow
-  std::unique_ptr<asio::thread_pool> worker_;  // of routes that block
+  std::set<Stream> streams_;                // of open connections
+  size_t turned_away_ = 0;                  // of these, those that are one too many
+  std::set<asio::steady_timer*> sleepers_;  // of answers that wait
+  asio::steady_timer* cursor_ = nullptr;    // of a round of waking: the last one woken
+  bool waking_ = false;                     // a round is under way
+  bool changed_ = false;                    // another must follow
+  std::unique_ptr<HttpLanes> lanes_;        // null: no route needs them
   bool stopping_ = false;
   std::thread thread_;
 };

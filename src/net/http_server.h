@@ -21,18 +21,23 @@ struct HttpServerOptions {
   TlsFiles tls{};             // a certificate makes it https
   bool allow_remote = false;  // false: an address that is not loopback is refused
   size_t max_head = 8 * 1024;
-  size_t max_connections = 64;  // one more is answered with 429
+  size_t max_connections = 64;  // one more is answered with 429, and closed
+  // Of routes that wait or compute: the threads that wait, the most calls of each kind under way,
+  // and the longest one waits for its thread. More are answered with 503.
+  size_t waiting_threads = 4;
+  size_t max_queue = 1'024;
+  Duration queue_timeout = std::chrono::seconds(2);
   Duration head_timeout =
       std::chrono::seconds(10);  // from the first wait for a request to its head's end
   Duration idle_timeout = std::chrono::seconds(60);  // between requests of one connection
   Duration body_timeout = std::chrono::seconds(10);
   Duration write_timeout = std::chrono::seconds(10);
-  // How a request is answered that no handler saw (400, 404, 405, 411, 413, 431, 503); by default
-  // one line of text.
+  // How a request is answered that no handler saw (400, 404, 405, 411, 413, 429, 431, 503); by
+  // default one line of text. 429 and 503 get a Retry-After. Called on any thread of the server's.
   std::function<HttpResponse(int status, std::string_view reason)> refusal{};
 };
 
-// Owns one thread, which does all its work, and one worker if a route blocks. Thread-safe.
+// Owns one thread, which does all its work, and a few more if routes wait or compute. Thread-safe.
 class HttpServer {
  public:
   // Listens when this returns. kConfig for an address that is wrong, not allowed, or taken.

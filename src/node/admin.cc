@@ -32,13 +32,29 @@ Json pool_json(const PoolStatus& pool) {
   return out;
 }
 
+// What this node believes of the others, and whether it trusts what it hears.
+Json cluster_json(const ClusterStatus& cluster) {
+  Json out{{"source", cluster.source},
+           {"cluster", cluster.cluster},
+           {"nodes", cluster.nodes.size()},
+           {"alarm", cluster.alarm},
+           {"last_error", cluster.last_error}};
+  if (cluster.age) {
+    out["age_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*cluster.age).count();
+  }
+  return out;
+}
+
 HttpResponse status(const DistributedPoolManager& manager, const FlightServer& flight) {
   Json pools = Json::array();
   for (const PoolStatus& pool : manager.get_status()) pools.push_back(pool_json(pool));
-  return json({{"node_id", flight.node_id()},
-               {"location", flight.location_uri()},
-               {"draining", flight.draining()},
-               {"pools", std::move(pools)}});
+  Json about{{"node_id", flight.node_id()},
+             {"location", flight.location_uri()},
+             {"draining", flight.draining()},
+             {"config_version", flight.config_version()},
+             {"pools", std::move(pools)}};
+  if (const auto cluster = manager.cluster_status()) about["cluster"] = cluster_json(*cluster);
+  return json(about);
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   void refuse_work(bool on) { refusing_.store(on); }
 
   void set_config_version(uint64_t version) { config_version_.store(version); }
+  uint64_t config_version() const { return config_version_.load(); }
   SessionCounts counts() const { return sessions_.counts(); }
   int calls() const { return admission_->calls(); }
 

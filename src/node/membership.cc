@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "manager/open_discovery.h"
 #include "node/incarnation.h"
+#include "node/state_files.h"
 
 namespace cenote::node {
 namespace {
@@ -40,13 +41,17 @@ std::string label(std::string_view pool) {
 
 Membership::Membership(DistributedPoolManager& manager, FlightServer& flight,
                        cluster::Registration about, Duration drain_timeout,
+                       std::filesystem::path last_good, uint64_t booted,
                        std::unique_ptr<discovery::ServiceDiscovery> discovery)
     : manager_(manager),
       flight_(flight),
       about_(std::move(about)),
       drain_timeout_(drain_timeout),
+      last_good_(std::move(last_good)),
       discovery_(std::move(discovery)) {
   state_.incarnation = about_.incarnation;
+  state_.pools_of = booted;
+  flight_.set_config_version(booted);
   thread_ = std::jthread([this](const std::stop_token& stop) { discovery_->serve(stop, *this); });
 }
 
@@ -55,7 +60,7 @@ Membership::~Membership() = default;
 Result<std::unique_ptr<Membership>> Membership::join(DistributedPoolManager& manager,
                                                      FlightServer& flight,
                                                      const DeploymentConfig& config,
-                                                     std::string admin) {
+                                                     std::string admin, uint64_t booted) {
   cluster::Registration about;
   about.node_id = flight.node_id();
   about.location = flight.location_uri();
@@ -64,9 +69,11 @@ Result<std::unique_ptr<Membership>> Membership::join(DistributedPoolManager& man
   about.weight = config.node.weight;
   ARROW_ASSIGN_OR_RAISE(about.incarnation, next_incarnation(config.node.state_dir, about.node_id));
   ARROW_ASSIGN_OR_RAISE(OpenedDiscovery discovery, open_discovery(config, about.node_id));
-  return std::unique_ptr<Membership>(new Membership(manager, flight, std::move(about),
-                                                    config.server.drain_timeout,
-                                                    std::move(discovery.service)));
+  std::filesystem::path last_good =
+      state_file(config.node.state_dir, about.node_id, kLastGoodEnding);
+  return std::unique_ptr<Membership>(
+      new Membership(manager, flight, std::move(about), config.server.drain_timeout,
+                     std::move(last_good), booted, std::move(discovery.service)));
 }
 
 Membership::State Membership::state() const {
@@ -164,11 +171,20 @@ Status Membership::apply_config(uint64_t version, std::string_view content) {
     return manager_.replace_pools(std::move(config.pools), Deadline::in(drain_timeout_));
   };
   const Status applied = apply();
-  if (applied.ok()) flight_.set_config_version(version);
+  if (applied.ok()) {
+    flight_.set_config_version(version);
+    // It is in use all the same; only the next start without a coordinator would lack it.
+    if (!keep_last_good(last_good_, {version, std::string(content)})) {
+      log(LogLevel::kError, "node",
+          name + " cannot be kept in '" + last_good_.string() +
+              "': check node.state_dir and the space on its disk");
+    }
+  }
   {
     const Lock lock(mutex_);
     if (applied.ok()) {
       state_.config_version = version;
+      state_.pools_of = version;
       state_.config_rejected.reset();
       state_.config_reason.clear();
     } else {
@@ -184,8 +200,13 @@ void Membership::set_draining(bool draining) {
   flight_.refuse_work(draining);
 }
 
+void Membership::seen_at(uint64_t term, uint64_t revision) {
+  manager_.expect_node(about_.node_id, term, revision);
+}
+
 void Membership::renewed(const Status& status) {
   bool changed = false;
+  if (!status.ok()) manager_.expect_node("", 0, 0);
   {
     const Lock lock(mutex_);
     changed = state_.registered != status.ok() || (!status.ok() && state_.last_error.empty());

@@ -1,9 +1,10 @@
 // The node as the cluster's registry sees it: registers, renews its lease with what its pools are
-// like, takes configurations, says that it drains before it goes.
+// like, takes configurations and keeps the last good one, says that it drains before it goes.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,10 +23,11 @@ namespace cenote::node {
 class Membership final : private discovery::Member {
  public:
   // Begins to register; whether that works shows in status(). `manager` and `flight` outlive it.
+  // `booted`: the version of the configuration that the manager's pools are of already; 0: none.
   static Result<std::unique_ptr<Membership>> join(DistributedPoolManager& manager,
                                                   FlightServer& flight,
-                                                  const DeploymentConfig& config,
-                                                  std::string admin);
+                                                  const DeploymentConfig& config, std::string admin,
+                                                  uint64_t booted);
   // Leaves the registry.
   ~Membership() override;
 
@@ -33,7 +35,10 @@ class Membership final : private discovery::Member {
     uint64_t incarnation = 0;
     bool registered = false;  // the last heartbeat was heard
     std::string last_error;   // why not
+    // The newest that the coordinator gave and this process applied. One that it began with counts
+    // once the coordinator has confirmed its content.
     uint64_t config_version = 0;
+    uint64_t pools_of = 0;  // the version whose pools are served; 0: those of the node's own file
     std::optional<uint64_t> config_rejected;
     std::string config_reason;
   };
@@ -45,7 +50,8 @@ class Membership final : private discovery::Member {
 
  private:
   Membership(DistributedPoolManager& manager, FlightServer& flight, cluster::Registration about,
-             Duration drain_timeout, std::unique_ptr<discovery::ServiceDiscovery> discovery);
+             Duration drain_timeout, std::filesystem::path last_good, uint64_t booted,
+             std::unique_ptr<discovery::ServiceDiscovery> discovery);
 
   // Of Member, all on the serving thread.
   cluster::Registration about() override;
@@ -54,6 +60,7 @@ class Membership final : private discovery::Member {
   Status apply_config(uint64_t version, std::string_view content) override;
   void set_draining(bool draining) override;
   void renewed(const Status& status) override;
+  void seen_at(uint64_t term, uint64_t revision) override;
 
   std::vector<cluster::PoolReport> reports() const;
   double error_rate();
@@ -62,6 +69,7 @@ class Membership final : private discovery::Member {
   FlightServer& flight_;
   const cluster::Registration about_;
   const Duration drain_timeout_;
+  const std::filesystem::path last_good_;
   const std::unique_ptr<discovery::ServiceDiscovery> discovery_;
   uint64_t queries_ = 0;  // of the serving thread: what the last heartbeat had counted
   uint64_t errors_ = 0;

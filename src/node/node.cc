@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "node/state_files.h"
 
 namespace cenote::node {
 namespace {
@@ -22,6 +23,44 @@ sigset_t awaited_signals() {
   return set;
 }
 
+struct Booted {
+  std::unique_ptr<DistributedPoolManager> manager;
+  uint64_t version = 0;  // of the coordinator's configuration; 0: the file's pools
+};
+
+// The pools that this node had last. Whatever is wrong with them, it serves those of its file.
+Result<Booted> boot(const DeploymentConfig& config, const std::string& node_id) {
+  const auto open = [&config](std::vector<PoolConfig> pools) {
+    DeploymentConfig first = config;
+    first.pools = std::move(pools);
+    return DistributedPoolManager::open(std::move(first));
+  };
+  const auto last = [&]() -> Result<std::optional<Booted>> {
+    // Without an id of its own in the file, a node is not known before it listens.
+    if (config.mode != DeploymentMode::kCoordinated || node_id.empty()) {
+      return std::optional<Booted>();
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        std::optional<LastGood> kept,
+        read_last_good(state_file(config.node.state_dir, node_id, kLastGoodEnding)));
+    if (!kept) return std::optional<Booted>();
+    const std::string name = "last good configuration " + std::to_string(kept->version);
+    ARROW_ASSIGN_OR_RAISE(DeploymentConfig known, parse_config(kept->content, name));
+    if (known.pools.empty()) return make_error(ErrorKind::kConfig, name + " has no pool");
+    ARROW_ASSIGN_OR_RAISE(auto manager, open(std::move(known.pools)));
+    log(LogLevel::kInfo, "node", "begins with the " + name);
+    return std::optional(Booted{std::move(manager), kept->version});
+  };
+  Result<std::optional<Booted>> booted = last();
+  if (booted.ok() && *booted) return std::move(**booted);
+  if (!booted.ok()) {
+    log(LogLevel::kError, "node",
+        booted.status().message() + "; begins with the pools of its own file");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto manager, open(config.pools));
+  return Booted{std::move(manager), 0};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
@@ -32,8 +71,8 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
   }
   if (options.node_id.empty()) options.node_id = config.node.id;
   if (options.flight.advertise.empty()) options.flight.advertise = config.node.advertise;
-  ARROW_ASSIGN_OR_RAISE(auto manager, DistributedPoolManager::open(config));
-  std::unique_ptr<Node> node(new Node(std::move(manager), options));
+  ARROW_ASSIGN_OR_RAISE(Booted booted, boot(config, options.node_id));
+  std::unique_ptr<Node> node(new Node(std::move(booted.manager), options));
   ARROW_ASSIGN_OR_RAISE(node->flight_, FlightServer::start(*node->manager_, options));
   if (!options.admin.listen.empty()) {
     ARROW_ASSIGN_OR_RAISE(node->admin_,
@@ -41,8 +80,8 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
   }
   if (config.mode != DeploymentMode::kStandalone) {
     const std::string admin = node->admin_ == nullptr ? "" : node->admin_->url();
-    ARROW_ASSIGN_OR_RAISE(node->membership_,
-                          Membership::join(*node->manager_, *node->flight_, config, admin));
+    ARROW_ASSIGN_OR_RAISE(node->membership_, Membership::join(*node->manager_, *node->flight_,
+                                                              config, admin, booted.version));
   }
   log(LogLevel::kInfo, "node",
       "node '" + node->flight_->node_id() + "' serves at " + node->location());
@@ -70,6 +109,13 @@ Status Node::reload(DeploymentConfig config) {
   if (config.pools.empty()) {
     return make_error(ErrorKind::kConfig,
                       "a node serves pools, but deployment.pools has none; add one");
+  }
+  const uint64_t given = membership_ == nullptr ? 0 : membership_->state().pools_of;
+  if (given != 0) {
+    return make_error(ErrorKind::kConfig,
+                      "the pools are those of the coordinator's configuration " +
+                          std::to_string(given) +
+                          ", not of this file; change them with: cenote config apply");
   }
   return manager_->replace_pools(std::move(config.pools), Deadline::in(options_.drain_timeout));
 }

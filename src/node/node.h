@@ -15,7 +15,9 @@ namespace cenote::node {
 
 class Node {
  public:
-  // Opens the pools and begins to serve; on an error nothing stays open.
+  // Opens the pools and begins to serve; on an error nothing stays open. In mode coordinated the
+  // pools are those of the coordinator's configuration that this node applied last, if it ever had
+  // one: it does not wait for the coordinator.
   static Result<std::unique_ptr<Node>> start(DeploymentConfig config);
   // Ends at once; drain() first where that matters.
   ~Node() = default;
@@ -32,7 +34,8 @@ class Node {
   // Blocks the signals that run_until_signal() waits for, in this thread and those it makes.
   static void block_signals();
 
-  // Makes the pools those of a new configuration; on an error all stays as it is.
+  // Makes the pools those of a new configuration; on an error all stays as it is. kConfig where the
+  // pools are those that the coordinator's configuration says.
   Status reload(DeploymentConfig config);
 
   // Tells the cluster, refuses new work and lets what runs end within the configured drain_timeout;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,9 +110,53 @@ def test_drain_waits_until_nothing_runs_on_the_node(run: Run, coordinator: clust
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
         assert "is draining" in waiting.stdout.readline()
+        # The load of the first heartbeat is from before the node knew.
         assert coordinator.beat("a", active=0)["draining"] is True
+        busy = run("drain", "a", "--yes", "--wait", "--wait-limit", "2s", "--coordinator", url)
+        assert busy.returncode == 5 and b"heartbeats are awaited" in busy.stderr
+        assert waiting.poll() is None
+        # Heartbeats may be as rare as they like.
+        coordinator.beat("a", active=0)
         assert "is drained" in waiting.stdout.read()
     assert waiting.returncode == 0
+
+
+def test_drain_and_undrain_speak_json_to_scripts(run: Run, coordinator: clusters.Coordinator) -> None:
+    coordinator.register("a")
+    url = coordinator.url
+    done = run("drain", "a", "--yes", "-o", "json", "--coordinator", url)
+    assert json.loads(done.stdout) == {"node_id": "a", "draining": True}
+    command = [PROGRAM, "drain", "a", "--yes", "--wait", "-o", "json", "--coordinator", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        while waiting.poll() is None:
+            coordinator.beat("a", active=0)
+            time.sleep(0.1)
+        assert waiting.stdout is not None
+        assert json.loads(waiting.stdout.read()) == {"node_id": "a", "drained": True, "left": False}
+    done = run("undrain", "a", "--yes", "-o", "json", "--coordinator", url)
+    assert json.loads(done.stdout) == {"node_id": "a", "draining": False}
+
+
+def test_backup_saves_the_state_of_a_running_coordinator(
+    run: Run, coordinator: clusters.Coordinator, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "new.yaml").write_text("deployment: {pools: []}\n")
+    url = coordinator.url
+    assert run("config", "apply", "new.yaml", "--yes", "--coordinator", url).returncode == 0
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    done = run("backup", str(saved / "coordinator.db"), "--coordinator", url)
+    assert done.returncode == 0, done.stderr
+    assert (saved / "coordinator.db").stat().st_mode & 0o777 == 0o600
+    assert sorted(file.name for file in saved.iterdir()) == ["coordinator.db"]
+    with clusters.running(saved) as restored:
+        versions = restored.call("GET", "/v1/config/default/history")["versions"]
+        assert [each["version"] for each in versions] == [1]
+        [taken, *_] = restored.call("GET", "/v1/audit")["entries"]
+        assert taken["action"] == "state.backup"
+        assert restored.call("GET", "/v1/audit/verify")["whole"]
+    wrong = run("backup", str(tmp_path / "nowhere" / "x.db"), "--coordinator", url)
+    assert wrong.returncode == 2 and b"no folder" in wrong.stderr
 
 
 def test_a_coordinator_that_is_not_there_is_code_4(run: Run) -> None:

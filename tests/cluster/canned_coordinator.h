@@ -1,4 +1,5 @@
-// A coordinator that says what a test tells it to: /v1/nodes and /v1/watch over a real socket.
+// A coordinator that says what a test tells it to, over a real socket: the list, the watch, and to
+// every node that its lease holds.
 #pragma once
 
 #include <map>
@@ -40,6 +41,11 @@ class CannedCoordinator {
     const Lock lock(mutex_);
     return refusals_[node_id];
   }
+  // False: heartbeats and registrations are refused.
+  void give_leases(bool given) {
+    const Lock lock(mutex_);
+    leases_ = given;
+  }
 
   void stop() { server_.reset(); }
   void start_again() { start(address_); }
@@ -76,9 +82,26 @@ class CannedCoordinator {
       ++refusals_[request.params.at("id")];
       return HttpResponse{200, "application/json", "{}"};
     };
-    auto started = HttpServer::start(
-        options,
-        {{"/v1/nodes", list}, {"/v1/watch", watch}, {"/v1/nodes/{id}/refused", refused, "POST"}});
+    const auto lease = [this](const HttpRequest&) {
+      const Lock lock(mutex_);
+      if (!leases_) return HttpResponse{404, "application/json", "{}"};
+      const Json answer = {{"lease", 1},
+                           {"heartbeat_ms", 100},
+                           {"config_version", 0},
+                           {"draining", false},
+                           {"cluster", snapshot_.cluster},
+                           {"term", json_number(snapshot_.term)},
+                           {"revision", json_number(snapshot_.revision)}};
+      return HttpResponse{200, "application/json", answer.dump()};
+    };
+    constexpr size_t kBody = size_t{1} << 20;
+    auto started = HttpServer::start(options, {{"/v1/nodes", list},
+                                               {"/v1/watch", watch},
+                                               {"/v1/nodes/{id}/refused", refused, "POST"},
+                                               {"/v1/nodes", lease, "POST", kBody},
+                                               {"/v1/nodes/{id}", lease, "DELETE"},
+                                               {"/v1/nodes/{id}/heartbeat", lease, "PUT", kBody},
+                                               {"/v1/nodes/{id}/metrics", lease, "PUT", kBody}});
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
     address_ = server_->address();
@@ -87,6 +110,7 @@ class CannedCoordinator {
   Mutex mutex_;
   cluster::Snapshot snapshot_ CENOTE_GUARDED_BY(mutex_);
   std::map<std::string, int> refusals_ CENOTE_GUARDED_BY(mutex_);
+  bool leases_ CENOTE_GUARDED_BY(mutex_) = true;
   std::string address_;
   std::unique_ptr<HttpServer> server_;
 };

@@ -81,6 +81,20 @@ TEST(Rollout, a_node_that_leaves_holds_nothing_up_and_another_takes_its_place) {
   EXPECT_TRUE(rollout.tick(kStart + seconds(15)));
 }
 
+TEST(Rollout, with_nobody_there_each_stage_keeps_its_time_and_it_ends) {
+  Rollout rollout({}, 8, 7, kStart);
+  rollout.members({});
+  TimePoint now = kStart;
+  EXPECT_FALSE(rollout.tick(now + seconds(14)));
+  EXPECT_TRUE(rollout.tick(now += seconds(15)));
+  rollout.members({"a"});
+  EXPECT_EQ(rollout.wanted("a"), 8u) << "who comes meanwhile is taken in";
+  EXPECT_FALSE(rollout.tick(now + seconds(15))) << "and waited for";
+  rollout.members({});
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(rollout.tick(now += seconds(15)));
+  EXPECT_EQ(rollout.stage(), Rollout::Stage::kDone);
+}
+
 TEST(Rollout, without_stages_all_get_it_at_once) {
   Rollout rollout({.staged = false}, 8, 7, kStart);
   rollout.members(kNodes);

@@ -168,6 +168,37 @@ TEST_F(CoordinatorApi, secrets_of_a_configuration_are_references_that_the_coordi
   EXPECT_EQ(call("PUT", "/v1/config/default", content, if_match(0)).status, 201);
 }
 
+TEST_F(CoordinatorApi, a_secret_in_plain_text_is_refused_and_not_repeated) {
+  const auto pool = [](const std::string& type, const std::string& settings) {
+    return Json{{"content", "deployment:\n  pools:\n    - id: a\n      type: " + type +
+                                "\n      config: {" + settings + "}\n"}};
+  };
+  const std::string host = "host: db, database: shop, username: app, ";
+  for (const Json& content :
+       {pool("postgresql", host + "password: canary"),
+        pool("postgresql", "uri: \"postgresql://app:canary@db/shop\""),
+        pool("postgresql", "uri: \"postgresql://db/shop?PASSWORD=canary\""),
+        pool("odbc", "connection_string: \"Driver=x;UID=app;Pwd=canary\""),
+        Json{{"content", "deployment: {pools: []}\nserver: {secret: canary}\n"}},
+        Json{{"content",
+              "deployment: {pools: [], coordinator: {endpoint: \"http://c:1\", token: canary}}\n"}},
+        Json{{"content",
+              "deployment: {pools: []}\nserver: {users: [{name: a, password: canary}]}\n"}}}) {
+    for (const auto& [method, target] : {std::pair("POST", "/v1/config/default/validate"),
+                                         std::pair("PUT", "/v1/config/default")}) {
+      const Answer answer = call(method, target, content, if_match(0));
+      EXPECT_EQ(answer.status, 422) << content << answer.text;
+      EXPECT_NE(answer.text.find("${env:NAME}"), std::string::npos) << answer.text;
+      EXPECT_EQ(answer.text.find("canary"), std::string::npos) << answer.text;
+    }
+  }
+  for (const Json& content : {pool("postgresql", "uri: \"postgresql://app@db:5432/shop\""),
+                              pool("postgresql", "uri: \"postgresql://app:${env:PW}@db/shop\""),
+                              pool("odbc", "connection_string: \"Driver=x;UID=app\"")}) {
+    EXPECT_EQ(call("POST", "/v1/config/default/validate", content).status, 200) << content;
+  }
+}
+
 TEST_F(CoordinatorApi, history_differences_and_the_way_back) {
   for (int i = 1; i <= 3; ++i) {
     ASSERT_EQ(call("PUT", "/v1/config/default", config(i), if_match(i - 1)).status, 201);
@@ -298,6 +329,58 @@ TEST_F(CoordinatorApi, the_document_describes_every_route_and_no_other) {
     served.insert(method + " " + std::string(row.path));
   }
   EXPECT_EQ(described, served);
+}
+
+TEST_F(CoordinatorApi, the_document_has_every_key_of_every_message_and_no_other) {
+  const Json schemas = call("GET", "/v1/openapi.json").body["components"]["schemas"];
+  const auto keys = [](const Json& object) {
+    std::set<std::string> all;
+    for (const auto& [key, value] : object.items()) all.insert(key);
+    return all;
+  };
+  const auto same = [&](const char* name, const Json& message, bool answer) {
+    std::set<std::string> described = keys(schemas.at(name).at("properties"));
+    // What all answers have stands at the top of the document.
+    for (const char* common : {"cluster", "term", "revision"}) {
+      if (answer) described.insert(common);
+    }
+    EXPECT_EQ(keys(message), described) << name;
+  };
+  cluster::PoolReport pool{.pool_id = "main_db", .type = "sqlite", .max = 10};
+  pool.lag = std::chrono::milliseconds(1);
+  same("PoolReport", cluster::to_json(pool), false);
+  cluster::Registration node;
+  node.admin = "http://a:1";
+  node.zone = "z";
+  node.labels = {{"a", "b"}};
+  same("Registration", cluster::to_json(node), false);
+  same("Node", cluster::to_json(cluster::Node{node, cluster::NodeState::kUp, 1}), false);
+  cluster::Heartbeat beat;
+  beat.config_rejected = 1;
+  beat.peers = {{"n2", true}};
+  beat.draining = true;
+  same("Heartbeat", cluster::to_json(beat), false);
+  const cluster::MetricsReport report{
+      1, {{"a", "b=\"c\"", cluster::MetricKind::kHistogram, 1, {1}, {0, 1}}}};
+  same("MetricsReport", cluster::to_json(report), false);
+  same("MetricSample", cluster::to_json(report)["samples"][0], false);
+  const Answer lease = call("POST", "/v1/nodes", about("n1"));
+  same("Lease", lease.body, true);
+  const Json first = {{"node_id", "n1"},
+                      {"incarnation", 1},
+                      {"lease", lease.body["lease"]},
+                      {"seq", 1},
+                      {"pools", Json::array()}};
+  same("HeartbeatAnswer", call("PUT", "/v1/nodes/n1/heartbeat", first).body, true);
+  same("Snapshot", call("GET", "/v1/nodes").body, false);
+  ASSERT_EQ(call("POST", "/v1/nodes", about("n2")).status, 201);
+  same("RouteAnswer", call("POST", "/v1/route", Json{{"pool_id", "main_db"}}).body, true);
+  ASSERT_EQ(call("PUT", "/v1/config/default", config(1), if_match(0)).status, 201);
+  same("Version", call("GET", "/v1/config/default").body, true);
+  same("History", call("GET", "/v1/config/default/history").body, true);
+  same("Diff", call("GET", "/v1/config/default/diff").body, true);
+  same("Rollout", call("GET", "/v1/rollouts/default").body, true);
+  same("Audit", call("GET", "/v1/audit").body, true);
 }
 
 TEST(LineDiff, shows_what_went_and_came_with_three_lines_around) {

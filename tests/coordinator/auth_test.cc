@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "coordinator/serving.h"
-#include "net/sse.h"
+#include "net/raw_client.h"
 
 namespace cenote::coordinator {
 namespace {
@@ -48,6 +48,7 @@ const Rule kRules[] = {
     {"GET", "/v1/tokens", "/v1/tokens", "o"},
     {"POST", "/v1/tokens", "/v1/tokens", "o"},
     {"DELETE", "/v1/tokens/none", "/v1/tokens/{name}", "o"},
+    {"POST", "/v1/backup", "/v1/backup", "o"},
     {"GET", "/v1/openapi.json", "/v1/openapi.json", "-"},
 };
 
@@ -94,6 +95,9 @@ TEST_F(CoordinatorAuth, each_route_lets_in_its_roles_and_nobody_else) {
       const bool let_in = got != 401 && got != 403;
       const bool expected = roles == "-" || roles.find(role) != std::string::npos;
       EXPECT_EQ(let_in, expected) << rule.method << " " << rule.path << " " << role << ": " << got;
+      if (std::string(rule.method) == "GET") {
+        EXPECT_EQ(status(token_of(role), "HEAD", rule.path), got) << rule.path << " " << role;
+      }
     }
   }
   std::set<std::string> served;
@@ -145,6 +149,17 @@ TEST_F(CoordinatorAuth, no_method_and_no_header_gets_around_the_token) {
                                             {"cookie", "token=a secret of an operator"}}) {
       EXPECT_EQ(status("", rule.method, rule.path, {{name, value}}), 401) << name;
     }
+  }
+}
+
+TEST_F(CoordinatorAuth, a_body_is_not_read_from_who_may_not_send_it) {
+  for (const char* token : {"a guess", "a secret of a viewer"}) {
+    const RawClient raw(options_.listen);
+    raw.send(std::string("PUT /v1/config/default HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ") +
+             token + "\r\nContent-Length: 1000000\r\n\r\n");
+    const std::string answer = raw.read_all();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 403")) << answer;
+    EXPECT_NE(answer.find("application/problem+json"), std::string::npos) << answer;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "coordinator/change_feed.h"
 #include "coordinator/sqlite_store.h"
 
 namespace cenote::coordinator {
@@ -37,6 +38,10 @@ class Coordinator : public testing::Test {
     auto opened = PoolCoordinator::open(options, std::move(*store));
     ASSERT_TRUE(opened.ok()) << opened.status();
     coordinator_ = std::move(*opened);
+  }
+  void judge() {
+    coordinator_->tick();
+    coordinator_->settle();
   }
   static Change change(const std::string& key = "", const std::string& hash = "h") {
     return {{"ada", "r1"}, key, hash};
@@ -120,19 +125,19 @@ TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
   ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
   cluster::Heartbeat one = join("n1");
   cluster::Heartbeat two = join("n2");
-  coordinator_->tick();
+  judge();
   EXPECT_EQ(told(one), 1u);
   for (int i = 0; i < 4; ++i) {
     told(one, {1, std::nullopt, "", 0});
     told(two, {1, std::nullopt, "", 0});
-    coordinator_->tick();
+    judge();
   }
   EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "done");
   ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
   EXPECT_EQ(told(one, {1, std::nullopt, "", 0}), 2u);
   EXPECT_EQ(told(two, {1, std::nullopt, "", 0}), 1u) << "only the canary gets it at first";
   told(one, {1, 2, "no such host", 0});
-  coordinator_->tick();
+  judge();
   EXPECT_EQ((*coordinator_->config("default", 0))["content"], "a");
   EXPECT_EQ((*coordinator_->config("default", 0))["version"], 3);
   EXPECT_EQ(told(one, {1, 2, "no such host", 0}), 3u);
@@ -193,6 +198,101 @@ TEST_F(Coordinator, every_administrative_change_is_in_the_audit_log_and_edits_sh
   EXPECT_FALSE(Audit::verify(items).ok());
   items.erase(items.begin());
   EXPECT_FALSE(Audit::verify(items).ok());
+}
+
+TEST(Audit, a_log_that_was_cut_or_written_anew_at_its_end_shows) {
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("cenote-audit-" + std::to_string(::getpid()) + ".db");
+  const CallContext ample{Deadline::in(std::chrono::seconds(20)), {}};
+  {
+    const auto store = *open_sqlite_store(file);
+    Audit audit = *Audit::load(ample, *store);
+    EXPECT_TRUE(Audit::verify(ample, *store).ok()) << "nothing was written";
+    for (const char* action : {"one", "two", "three"}) {
+      StoreWrite write;
+      audit.append(&write, {"ada", "r"}, action, Json(), Json());
+      audit.advance(*store->commit(ample, write));
+    }
+    EXPECT_TRUE(Audit::verify(ample, *store).ok());
+    const Item last = store->list(ample, "audit/")->back();
+    ASSERT_TRUE(store->commit(ample, {{}, {}, {last.key}}).ok());
+    EXPECT_NE(Audit::verify(ample, *store).message().find("ends at entry 2"), std::string::npos);
+    // Another third entry, with a hash of its own that is right.
+    Json forged = *parse_json(last.value);
+    forged.erase("hash");
+    forged["who"] = "eve";
+    forged["hash"] = sha256(forged.dump());
+    ASSERT_TRUE(store->commit(ample, {{}, {{last.key, forged.dump()}}, {}}).ok());
+    EXPECT_NE(Audit::verify(ample, *store).message().find("written anew"), std::string::npos);
+  }
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + end);
+}
+
+TEST_F(Coordinator, an_answer_is_repeated_for_a_day_and_then_forgotten) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change("k1")).ok());
+  coordinator_->forget_old_answers("2000-01-01T00:00:00.000Z");
+  EXPECT_TRUE(coordinator_->put_config("default", "a", 0, change("k1")).ok());
+  coordinator_->forget_old_answers("9999-01-01T00:00:00.000Z");
+  EXPECT_EQ(why(coordinator_->put_config("default", "a", 0, change("k1"))), Refusal::kStale);
+}
+
+TEST_F(Coordinator, a_watcher_that_fell_too_far_behind_is_told_to_list) {
+  ChangeFeed feed(*coordinator_);
+  cluster::Heartbeat beat = join("n1");
+  uint64_t at = coordinator_->revision();
+  std::string events;
+  ASSERT_TRUE(feed.append(&at, &events));
+  EXPECT_EQ(events, "");
+  const uint64_t behind = at;
+  for (int i = 0; i < 10'100; ++i) {
+    beat.pools[0].healthy = i % 2 == 1;
+    told(beat);
+  }
+  EXPECT_FALSE(feed.reaches(behind));
+  EXPECT_FALSE(feed.append(&at, &events));
+  EXPECT_NE(feed.reset().find("event: reset\n"), std::string::npos);
+  at = coordinator_->revision() - 2;
+  ASSERT_TRUE(feed.append(&at, &events)) << "who is near enough goes on";
+  EXPECT_EQ(at, coordinator_->revision());
+  EXPECT_NE(events.find("event: change\n"), std::string::npos);
+}
+
+TEST_F(Coordinator, what_a_dead_node_said_last_of_its_load_does_not_count) {
+  cluster::Heartbeat beat = join("n1");
+  join("n2");
+  beat.pools[0].active = 7;
+  told(beat);
+  EXPECT_EQ(coordinator_->summary()["pool_distribution"]["pools"]["main_db"]["active"].get<int>(),
+            7);
+  ASSERT_TRUE(coordinator_->refused("n1", "grpc://127.0.0.1:1").ok());
+  judge();
+  const Json distribution = coordinator_->summary()["pool_distribution"];
+  EXPECT_EQ(distribution["nodes"]["dead"].get<int>(), 1);
+  EXPECT_EQ(distribution["pools"]["main_db"]["active"].get<int>(), 0);
+  EXPECT_EQ(distribution["pools"]["main_db"]["instances"].get<int>(), 1);
+  const std::string metrics = coordinator_->prometheus();
+  EXPECT_NE(metrics.find("cenote_instance_up{node=\"n1\",pool=\"main_db\"} 0"), std::string::npos);
+  EXPECT_EQ(metrics.find("cenote_instance_connections_active{node=\"n1\""), std::string::npos);
+}
+
+TEST_F(Coordinator, a_roll_out_to_nobody_completes) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  for (int i = 0; i < 4; ++i) judge();
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"].get<std::string>(), "done");
+  cluster::Heartbeat late = join("n1");
+  EXPECT_EQ(told(late), 1u) << "who comes later gets it";
+}
+
+TEST_F(Coordinator, a_first_version_that_fails_leaves_the_nodes_as_they_are) {
+  cluster::Heartbeat one = join("n1");
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  EXPECT_EQ(told(one), 1u);
+  told(one, {0, 1, "no such host", 0});
+  judge();
+  judge();
+  EXPECT_EQ(told(one, {0, 1, "no such host", 0}), 0u);
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"].get<std::string>(), "rolled_back");
+  EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 1u);
 }
 
 TEST_F(Coordinator, listeners_hear_of_every_visible_change_once) {

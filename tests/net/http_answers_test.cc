@@ -33,7 +33,7 @@ class HttpAnswers : public testing::Test {
                         response.headers.emplace_back("X-Peer", asked.peer);
                         return response;
                       },
-                      "PUT", 1000, true});
+                      "PUT", 1000, HttpLane::kWait});
     routes.push_back(
         {"/things/{name}", [](const HttpRequest&) { return HttpResponse{.body = "got"}; }});
     routes.push_back({"/wait", [this](const HttpRequest&) {
@@ -105,7 +105,7 @@ TEST_F(HttpAnswers, a_path_fits_only_as_it_is_and_another_method_is_405) {
   const auto answer = client_->send(context(), {"DELETE", "/things/a", {}, ""});
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->status, 405);
-  EXPECT_EQ(answer->headers.at("allow"), "PUT, GET");
+  EXPECT_EQ(answer->headers.at("allow"), "PUT, GET, HEAD");
 }
 
 TEST_F(HttpAnswers, a_body_that_is_too_large_or_has_no_length_is_refused_unread) {

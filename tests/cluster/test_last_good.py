@@ -1,0 +1,113 @@
+"""A node keeps the configuration that it applied last, and begins with it when its coordinator is away."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from processes import Cluster, cluster
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 30
+    while not (got := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return got
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def made(tmp_path: pathlib.Path) -> Iterator[Cluster]:
+    with cluster(tmp_path) as made:
+        yield made
+
+
+def pools(port: int) -> list[str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/status", timeout=10) as answer:
+        return [pool["pool_id"] for pool in json.load(answer)["pools"]]
+
+
+def put(made: Cluster, version: int, pool: str) -> None:
+    database = str(made.folder / f"{pool}.db")
+    content = {"deployment": {"pools": [{"id": pool, "type": "sqlite", "config": {"database": database}}]}}
+    request = urllib.request.Request(
+        f"{made.url}/v1/config/default",
+        method="PUT",
+        headers={"If-Match": f'"{version - 1}"', "Content-Type": "application/json"},
+        data=json.dumps({"content": json.dumps(content)}).encode(),
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def applied(made: Cluster) -> int:
+    with urllib.request.urlopen(f"{made.url}/v1/nodes", timeout=10) as answer:
+        [node] = json.load(answer)["nodes"]
+    return int(node["config_version"])
+
+
+def given(made: Cluster, port: int) -> None:
+    """A node that has a configuration of its coordinator; then both are gone."""
+    made.add("n1", admin={"listen": f"127.0.0.1:{port}"})
+    assert pools(port) == ["main_db"]
+    put(made, 1, "given")
+    eventually(lambda: pools(port) == ["given"])
+    eventually(lambda: applied(made) == 1)
+    assert (made.folder / "n1.last-good").stat().st_mode & 0o777 == 0o600
+    assert made.nodes["n1"].end() == 0
+    made.coordinator.kill()
+
+
+def again(made: Cluster, port: int) -> str:
+    """The node, started anew; what it logged since."""
+    log = made.folder / "n1.log"
+    before = len(log.read_text())
+    made.add("n1", admin={"listen": f"127.0.0.1:{port}"})
+    return log.read_text()[before:]
+
+
+def test_a_node_begins_with_its_last_good_configuration_while_the_coordinator_is_away(made: Cluster, port: int) -> None:
+    listen = made.url.split("://")[1]
+    given(made, port)
+    assert "begins with the last good configuration 1" in again(made, port)
+    assert pools(port) == ["given"]
+    made.nodes["n1"].signal(signal.SIGHUP)
+    eventually(lambda: "not reloaded: the pools are those of the coordinator" in made.nodes["n1"].log.read_text())
+    assert pools(port) == ["given"]
+    made.start_coordinator(listen)
+    eventually(lambda: applied(made) == 1)
+    put(made, 2, "newer")
+    eventually(lambda: pools(port) == ["newer"])
+
+
+def test_a_damaged_file_is_not_used_and_said_so(made: Cluster, port: int) -> None:
+    given(made, port)
+    file = made.folder / "n1.last-good"
+    file.write_bytes(file.read_bytes().replace(b"given", b"taken"))
+    log = again(made, port)
+    assert "is damaged" in log and "begins with the pools of its own file" in log
+    assert pools(port) == ["main_db"]
+
+
+def test_a_coordinator_with_another_line_of_versions_has_its_own_content_applied(made: Cluster, port: int) -> None:
+    given(made, port)
+    (made.folder / "coordinator.db").unlink()
+    for left in made.folder.glob("coordinator.db-*"):
+        left.unlink()
+    made.start_coordinator("127.0.0.1:0")
+    put(made, 1, "other")
+    again(made, port)
+    eventually(lambda: pools(port) == ["other"])
