@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ def options(
         return PLAIN
     if batch_rows < 0:
         raise InterfaceError(f"chunk_size is {batch_rows}; it is a number of rows, at least 1")
+    if timeout is not None and math.isnan(timeout):
+        raise InterfaceError("timeout is not a number; it is in seconds, None for no limit")
     return _cenote.CallOptions(timeout, read_only, tag, batch_rows)
 
 

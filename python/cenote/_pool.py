@@ -105,7 +105,10 @@ class Pool:
         self.close()
 
     def __repr__(self) -> str:
-        status = self._core.status()
+        try:
+            status = self._core.status()
+        except DbPoolError:  # on other nodes, or removed
+            return f"<cenote.Pool {self._id!r}>"
         return f"<cenote.Pool {self._id!r} {status['db_type']} {status['endpoint']}>"
 
 

@@ -196,6 +196,8 @@ async def test_a_stream_has_chunks(pools: cenote.DatabasePool) -> None:
     assert await sizes(chunk_size=2000) == [2000, 500]
     assert await sizes(2000) == [2000, 500]  # the original's third parameter
     assert [len(frame) for frame in pools.sync.query_stream("main", sql)] == [1000, 1000, 500]
+    with pytest.raises(cenote.InterfaceError, match="timeout"):
+        await pools.query("main", "select 1", timeout=float("nan"))
     with pytest.raises(cenote.InterfaceError, match="chunk_size"):
         pools.query_stream("main", sql, chunk_size=0)
     limited = pools.query_stream("main", "select * from item where id = ?", [7], 10)

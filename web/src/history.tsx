@@ -2,6 +2,16 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, type Rollout, type Summary, type Version } from "./api";
 import { count, time } from "./format";
+import { type Column, Head } from "./table";
+
+const kColumns: readonly Column[] = [
+  ["Version", "number"],
+  ["When"],
+  ["What"],
+  ["Who", "wide"],
+  ["Why", "wide"],
+  ["Changes", "unseen"],
+];
 
 const kActions: Record<string, string> = {
   "config.put": "written",
@@ -103,24 +113,7 @@ function Scope({ scope, again }: { scope: string; again: string }) {
     <>
       <Progress scope={scope} again={again} />
       <table>
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Version
-            </th>
-            <th scope="col">When</th>
-            <th scope="col">What</th>
-            <th scope="col" class="wide">
-              Who
-            </th>
-            <th scope="col" class="wide">
-              Why
-            </th>
-            <th scope="col">
-              <span class="unseen">Changes</span>
-            </th>
-          </tr>
-        </thead>
+        <Head columns={kColumns} />
         <tbody>
           {answer.versions.map((each) => (
             <tr key={each.version} data-version={each.version}>

@@ -3,8 +3,20 @@ import { useState } from "preact/hooks";
 import type { Node, NodeState, Pool, Snapshot } from "./api";
 import { count } from "./format";
 import { in_order } from "./live";
+import { type Column, Head } from "./table";
 
 const kShown = 200; // rows; more would make every update slow, and nobody reads them
+
+const kColumns: readonly Column[] = [
+  ["Node"],
+  ["State"],
+  ["In use"],
+  ["Waiting", "number"],
+  ["Pools", "wide"],
+  ["Zone", "wide"],
+  ["Location", "wide"],
+  ["Config", "number wide"],
+];
 
 const kMeaning: Record<NodeState, string> = {
   up: "heard and well",
@@ -98,28 +110,7 @@ export function Nodes({ snapshot }: { snapshot: Snapshot }) {
         </p>
       )}
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Node</th>
-            <th scope="col">State</th>
-            <th scope="col">In use</th>
-            <th scope="col" class="number">
-              Waiting
-            </th>
-            <th scope="col" class="wide">
-              Pools
-            </th>
-            <th scope="col" class="wide">
-              Zone
-            </th>
-            <th scope="col" class="wide">
-              Location
-            </th>
-            <th scope="col" class="number wide">
-              Config
-            </th>
-          </tr>
-        </thead>
+        <Head columns={kColumns} />
         <tbody>
           {found.slice(0, kShown).map((node) => (
             <Row key={node.node_id} node={node} />

@@ -2,6 +2,17 @@
 import type { Snapshot } from "./api";
 import { count } from "./format";
 import { Use } from "./nodes";
+import { type Column, Head } from "./table";
+
+const kColumns: readonly Column[] = [
+  ["Pool"],
+  ["Usable"],
+  ["In use"],
+  ["Waiting", "number"],
+  ["Idle", "number wide"],
+  ["Unhealthy", "number wide"],
+  ["Type", "wide"],
+];
 
 interface Row {
   types: Set<string>;
@@ -50,25 +61,7 @@ export function Pools({ snapshot }: { snapshot: Snapshot }) {
     <section aria-labelledby="pools">
       <h2 id="pools">Pools</h2>
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Pool</th>
-            <th scope="col">Usable</th>
-            <th scope="col">In use</th>
-            <th scope="col" class="number">
-              Waiting
-            </th>
-            <th scope="col" class="number wide">
-              Idle
-            </th>
-            <th scope="col" class="number wide">
-              Unhealthy
-            </th>
-            <th scope="col" class="wide">
-              Type
-            </th>
-          </tr>
-        </thead>
+        <Head columns={kColumns} />
         <tbody>
           {by_pool(snapshot).map(([id, row]) => (
             <tr key={id} data-pool={id}>
