@@ -25,7 +25,9 @@ Status may_be(const Reach& reach, const char* key, std::string_view location,
   const Status status = allowed();
   if (status.ok()) return status;
   return refuse(Refusal::kInvalid, "/" + std::string(key) + ": " + status.message() +
-                                       "; see coordinator.node_networks");
+                                       "; have the node advertise where clients reach it "
+                                       "(deployment.node.advertise), or see "
+                                       "coordinator.node_networks");
 }
 
 // A report is a reason to look, never a proof: else any client could evict any node.

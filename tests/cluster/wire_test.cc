@@ -79,6 +79,19 @@ TEST(Wire, an_unknown_key_is_refused_unless_the_peer_is_newer) {
   EXPECT_TRUE(registration_from(json).ok());
 }
 
+TEST(Wire, an_answer_may_say_more_than_we_know) {
+  Snapshot snapshot{"c", 7, 9, false, {{registration(), NodeState::kUp, 4}}};
+  Json json = to_json(snapshot);
+  json["more"] = json["nodes"][0]["more"] = json["nodes"][0]["pools"][0]["more"] = Json::object();
+  const auto more = snapshot_from(json);
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(more->nodes, snapshot.nodes);
+  json["nodes"][0]["state"] = "resting";
+  const auto unknown = snapshot_from(json);
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  EXPECT_EQ(unknown->nodes[0].state, NodeState::kDraining) << "no new work for it";
+}
+
 TEST(Wire, json_that_may_mean_two_things_is_refused) {
   EXPECT_FALSE(text(R"({"a":1,"a":2})").ok());
   EXPECT_FALSE(text(std::string(40, '[') + std::string(40, ']')).ok());
