@@ -251,8 +251,10 @@ TEST_F(Coordinator, a_watcher_that_fell_too_far_behind_is_told_to_list) {
   EXPECT_FALSE(feed.reaches(behind));
   EXPECT_FALSE(feed.append(&at, &events));
   EXPECT_NE(feed.reset().find("event: reset\n"), std::string::npos);
-  at = coordinator_->revision() - 2;
-  ASSERT_TRUE(feed.append(&at, &events)) << "who is near enough goes on";
+  at = coordinator_->revision();
+  beat.pools[0].healthy = !beat.pools[0].healthy;
+  told(beat);
+  ASSERT_TRUE(feed.append(&at, &events)) << "who listed again goes on";
   EXPECT_EQ(at, coordinator_->revision());
   EXPECT_NE(events.find("event: change\n"), std::string::npos);
 }
