@@ -115,7 +115,8 @@ void DevUp::write_node(const Folder& folder, int number, const std::string& coor
          "  coordinator: {endpoint: \""
       << coordinator << "\"}\n  node: {id: " << id << ", state_dir: \"" << folder.file(id)
       << "\"}\n  pools:\n    - id: shop\n      type: sqlite\n      config: {database: \""
-      << folder.file("shop.db") << "\"}\n      pool: {max_connections: " << max_connections
+      << folder.file("shop.db") << "\"}\n      pool: {max_readers: "
+      << max_connections - 1  // SQLite's one writer beside them
       << "}\nserver:\n  node_id: " << id << "\n  drain_timeout: 5s\n"
       << "  flight: {listen: \"127.0.0.1:" << (port == 0 ? 0 : port + number) << "\"}\n";
 }
@@ -253,8 +254,9 @@ void add_dev(CLI::App& app, Command* command) {
                    "Port of the coordinator; the nodes take the next two. 0: free ones")
       ->check(CLI::Range(0, 65'533))
       ->capture_default_str();
-  verb->add_option("--max-connections", up->max_connections, "Of the shop's pool on each node")
-      ->check(CLI::Range(1, 1'000))
+  verb->add_option("--max-connections", up->max_connections,
+                   "Of the shop's pool on each node, one of them for writing")
+      ->check(CLI::Range(2, 1'000))
       ->capture_default_str();
   verb->callback([up, command] { *command = [up] { return up->run(); }; });
 }

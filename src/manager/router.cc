@@ -277,8 +277,12 @@ Status Router::failed(const RoutedCall& call, Duration took, const Tries& tries)
   const ErrorDetail* known = error_detail(last.status);
   const bool unreached = known != nullptr && (known->kind == ErrorKind::kConnection ||
                                               said_by_nobody(last.status, last.location));
-  // What a database said to the one call speaks for itself.
-  if (tries.size() == 1 && !unreached && !refused(last.status)) return last.status;
+  // What a database said to the one call speaks for itself; the node that passed it on is named.
+  if (tries.size() == 1 && !unreached && !refused(last.status)) {
+    const std::string at = last.node.empty() ? "" : " (on node '" + last.node + "')";
+    if (known == nullptr) return last.status.WithMessage(last.status.message() + at);
+    return make_error(*known, last.status.message() + at);
+  }
   ErrorDetail detail;
   if (known != nullptr) detail = *known;
   if (known == nullptr) detail.kind = error_kind(last.status);

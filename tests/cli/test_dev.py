@@ -80,6 +80,7 @@ def test_two_nodes_and_the_shop_are_there(run: Run, tmp_path: pathlib.Path) -> N
         assert done.returncode == 0, done.stderr
         nodes = json.loads(done.stdout)["nodes"]
         assert {node["node_id"]: node["state"] for node in nodes} == {"node-1": "up", "node-2": "up"}
+        assert [pool["max"] for node in nodes for pool in node["pools"]] == [8, 8]
         sql = "select (select count(*) from customers) as customers, (select count(*) from orders) as orders"
         done = run("query", "-c", cluster.yaml, "-p", "shop", "-o", "csv", sql)
         assert done.stdout == b"customers,orders\n2000,100000\n", done.stderr

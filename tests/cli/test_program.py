@@ -281,6 +281,9 @@ def test_every_verb_has_help(run: Run) -> None:
         ["config"],
         ["config", "validate"],
         ["config", "schema"],
+        *(["config", verb] for verb in ("diff", "apply", "history", "rollback")),
+        *([verb] for verb in ("members", "pools", "drain", "undrain", "node", "coordinator", "dev")),
+        ["dev", "up"],
         ["bench"],
         ["completion"],
     ):

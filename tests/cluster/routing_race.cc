@@ -176,7 +176,7 @@ TEST_F(Routing, a_dead_node_costs_a_read_nothing_but_another_attempt) {
     second += origin.attempts - 1;
   }
   EXPECT_GE(second, 1);
-  EXPECT_LE(second, 5) << "then its breaker is open";
+  EXPECT_LT(second, 10) << "every second call: no breaker opened";
 }
 
 TEST_F(Routing, the_coordinator_hears_of_a_node_that_refuses_connections) {
@@ -292,6 +292,31 @@ TEST_F(Routing, a_write_whose_node_dies_meanwhile_ends_as_unknown_and_is_not_sen
   EXPECT_NE(status.message().find("outcome is unknown"), std::string::npos) << status;
   const auto other = *nodes_["n2"]->manager().pool("main_db");
   EXPECT_EQ((*other->execute_query("select * from t"))->num_rows(), 1);
+}
+
+TEST_F(Routing, a_write_on_a_node_that_fell_silent_is_not_given_up) {
+  serve("n1");
+  publish();
+  open();
+  ASSERT_EQ(ask().status(), Status::OK());
+  std::stop_source stop;
+  QueryOptions options;
+  options.stop = stop.get_token();
+  Status status;
+  std::thread writer([&] {
+    const std::string endless = std::string("insert into t ") + kEndless;
+    status = manager_->execute("main_db", endless, {}, options).status();
+  });
+  const auto served = *nodes_["n1"]->manager().pool("main_db");
+  ASSERT_TRUE(eventually([&] { return served->get_status().active == 1; }));
+  shown_["n1"].state = NodeState::kSuspect;
+  publish();
+  ASSERT_TRUE(eventually([&] { return manager_->cluster_status()->nodes[0].state == "suspect"; }));
+  // A read would be cut, and sent elsewhere; nobody else may say what became of a write.
+  EXPECT_EQ(ask().status(), Status::OK());
+  stop.request_stop();
+  writer.join();
+  EXPECT_EQ(error_kind(status), ErrorKind::kCancelled) << status;
 }
 
 TEST_F(Routing, a_node_that_drains_is_passed_over) {
@@ -419,6 +444,17 @@ TEST_F(Routing, rows_are_ingested_once_and_by_a_living_node) {
   }
   const auto all = manager_->execute_query("main_db", "select * from t");
   EXPECT_EQ((*all)->num_rows(), 1 + 4);
+}
+
+TEST_F(Routing, an_error_of_a_nodes_database_names_the_node) {
+  serve("n1");
+  publish();
+  open();
+  const Status status = manager_->execute_query("main_db", "select nonsense").status();
+  EXPECT_EQ(error_kind(status), ErrorKind::kProgramming) << status;
+  EXPECT_NE(status.message().find("no such column: nonsense (on node 'n1')"), std::string::npos)
+      << status;
+  EXPECT_EQ(error_detail(status)->endpoint, sqlite("n1").config["database"]);
 }
 
 TEST_F(Routing, a_pool_that_nobody_has_names_those_there_are) {

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import adbc_driver_flightsql.dbapi as flightsql
 import cenote
 import pytest
 from processes import Cluster, cluster
@@ -77,6 +78,7 @@ async def test_all_calls_work_over_a_node(two: Cluster) -> None:
     assert [len(frame) for frame in frames] == [2, 1]
     assert frames[0].meta["node"] == "n1"
     assert await pool.health_check("main_db")
+    assert "main_db" in repr(pool.pool("main_db"))
     with pytest.raises(cenote.NotSupportedError, match="on other nodes"):
         await pool.get_pool_status("main_db")
     with pytest.raises(cenote.UnknownPool):
@@ -200,6 +202,25 @@ def test_an_operators_drain_is_obeyed_and_taken_back(two: Cluster) -> None:
         assert pool.sync.query("main_db", WHO).rows() == [("n2",)]
     post("undrain")
     eventually(lambda: pool.sync.query("main_db", WHO).rows() == [("n1",)])
+
+
+def test_a_drained_node_turns_away_those_too_who_know_no_coordinator(two: Cluster) -> None:
+    def post(verb: str) -> None:
+        urllib.request.urlopen(urllib.request.Request(f"{two.url}/v1/nodes/n1/{verb}", method="POST")).close()
+
+    def ask() -> str:
+        with flightsql.connect(two.nodes["n1"].address, autocommit=True) as node, node.cursor() as cursor:
+            try:
+                cursor.execute(WHO)
+            except flightsql.Error as error:
+                return str(error)
+            return str(cursor.fetchone()[0])
+
+    assert ask() == "n1"
+    post("drain")
+    eventually(lambda: "draining" in ask())
+    post("undrain")
+    eventually(lambda: ask() == "n1")
 
 
 def test_a_configuration_reaches_the_nodes(two: Cluster) -> None:

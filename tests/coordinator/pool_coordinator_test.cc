@@ -121,6 +121,17 @@ TEST_F(Coordinator, going_back_appends_the_old_content_as_a_new_version) {
   EXPECT_EQ((*coordinator_->config("default", 2))["content"], "b");
 }
 
+TEST_F(Coordinator, going_back_reaches_all_nodes_at_once) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
+  cluster::Heartbeat one = join("n1");
+  cluster::Heartbeat two = join("n2");
+  coordinator_->tick();
+  ASSERT_TRUE(coordinator_->rollback("default", 1, change()).ok());
+  EXPECT_EQ(told(one, {2, std::nullopt, "", 0}), 3u);
+  EXPECT_EQ(told(two, {2, std::nullopt, "", 0}), 3u) << "no canary first";
+}
+
 TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
   ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
   cluster::Heartbeat one = join("n1");

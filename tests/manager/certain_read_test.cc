@@ -32,6 +32,8 @@ TEST(CertainRead, whatever_may_write_is_no_read) {
                           "select other.count(1)",
                           "select \"f\"(1)",
                           "select 1; delete from t",
+                          "select 1; drop table t",
+                          "select 1; select 2",
                           "call p()",
                           "exec p",
                           "(select 1)",
