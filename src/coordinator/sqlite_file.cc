@@ -90,7 +90,13 @@ class File final : public SqliteFile {
   Result<uint64_t> commit(const CallContext& context, const StoreWrite& write) override {
     const During during(this, context);
     ARROW_RETURN_NOT_OK(run("begin immediate"));
-    const Result<uint64_t> written = write_all(write);
+    Result<uint64_t> written = write_all(write);
+    // Small statements end before SQLite looks at the clock.
+    if (written.ok() && is_over(this)) {
+      ErrorDetail detail;
+      detail.sent = Sent::kNo;
+      written = too_late("writing", std::move(detail));
+    }
     if (written.ok() && *written != 0) {
       // From here on it may be on the disk, whatever is said of it.
       const Status committed = run("commit", Sent::kMaybe);
@@ -130,6 +136,12 @@ class File final : public SqliteFile {
     return context != nullptr && (context->deadline.passed() || context->stop.stop_requested());
   }
 
+  Status too_late(const std::string& what, ErrorDetail detail) const {
+    detail.kind = ErrorKind::kQueryTimeout;
+    return make_error(std::move(detail), "the coordinator's store " + file_ + ": " + what +
+                                             " took too long and was given up");
+  }
+
   // `sent`: whether the change may have happened.
   Status failed(const std::string& what, Sent sent = Sent::kNo) const {
     const int code = sqlite3_errcode(database_.get());
@@ -137,13 +149,10 @@ class File final : public SqliteFile {
     detail.kind = ErrorKind::kOperational;
     detail.vendor_code = sqlite3_extended_errcode(database_.get());
     detail.sent = sent;
-    const std::string message = "the coordinator's store " + file_ + ": " + what;
-    if ((code & 0xFF) == SQLITE_INTERRUPT) {
-      detail.kind = ErrorKind::kQueryTimeout;
-      return make_error(std::move(detail), message + " took too long and was given up");
-    }
+    if ((code & 0xFF) == SQLITE_INTERRUPT) return too_late(what, std::move(detail));
     return make_error(std::move(detail),
-                      message + ": " + sqlite3_errmsg(database_.get()) +
+                      "the coordinator's store " + file_ + ": " + what + ": " +
+                          sqlite3_errmsg(database_.get()) +
                           ((code & 0xFF) == SQLITE_FULL ? "; free space on its disk" : ""));
   }
 
