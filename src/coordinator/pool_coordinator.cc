@@ -355,11 +355,11 @@ void PoolCoordinator::note_preservation(TimePoint now) {
 }
 
 void PoolCoordinator::forget_silent_clients(TimePoint now) {
-  std::erase_if(clients_, [&](const auto& client) {
-    if (now - client.second < kClientSilence) return false;
-    metrics_.forget(client_name(client.first));
-    return true;
-  });
+  for (auto client = clients_.begin(); client != clients_.end();) {
+    const bool silent = now - client->second >= kClientSilence;
+    if (silent) metrics_.forget(client_name(client->first));
+    client = silent ? clients_.erase(client) : std::next(client);
+  }
 }
 
 void PoolCoordinator::forget_metrics(std::string_view node_id) {
