@@ -40,12 +40,12 @@ struct ClusterStatus {
   std::vector<Node> nodes;
 };
 
-// In the modes coordinated and distributed a call goes to this process's own pool of that id; where there is none, or
-// where it cannot reach its database, to a node chosen from the local view. A call that a node did
-// not take goes to another; a read whose answer was lost too, once. A write never goes twice: its
-// error says "not sent" (retryable) or that its outcome is unknown (ErrorDetail::sent is kMaybe). A
-// query counts as a read where QueryOptions::access says so, or where its text shows that it writes
-// nothing.
+// In the modes coordinated and distributed a call goes to this process's own pool of that id; where
+// there is none, or where it cannot reach its database, to a node of the local view. A call that a
+// node did not take goes to another; a read whose answer was lost too, once. A write never goes
+// twice: its error says "not sent" (retryable) or that its outcome is unknown (ErrorDetail::sent is
+// kMaybe). A query counts as a read where QueryOptions::access says so, or where its text shows
+// that it writes nothing.
 //
 // Thread-safe.
 class DistributedPoolManager {

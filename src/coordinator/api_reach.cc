@@ -22,7 +22,7 @@ Status may_be(const Reach& reach, const char* key, std::string_view location,
     ARROW_ASSIGN_OR_RAISE(const Place place, parse_place(location, schemes));
     return reach.addresses(place).status();
   };
-  const Status status = allowed();
+  Status status = allowed();
   if (status.ok()) return status;
   return refuse(Refusal::kInvalid, "/" + std::string(key) + ": " + status.message() +
                                        "; have the node advertise where clients reach it "

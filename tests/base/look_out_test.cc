@@ -1,9 +1,9 @@
 // Looking out finds what comes soon, and rests after it was in vain.
+#include "base/look_out.h"
+
 #include <chrono>
 
 #include <gtest/gtest.h>
-
-#include "base/look_out.h"
 
 namespace cenote {
 namespace {

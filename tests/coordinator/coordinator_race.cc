@@ -67,7 +67,8 @@ class CoordinatorRace : public Serving {
     for (int round = 0; round < kRounds; ++round) {
       const Answer newest = ask(*http, "GET", "/v1/config/default");
       const int seen = newest.status == 200 ? newest.body["version"].get<int>() : 0;
-      const Answer written = ask(*http, "PUT", "/v1/config/default", config(round + 1), if_match(seen));
+      const Answer written =
+          ask(*http, "PUT", "/v1/config/default", config(round + 1), if_match(seen));
       EXPECT_TRUE(written.status == 201 || written.status == 412) << written.text;
       if (written.status == 201) ++acknowledged_;
     }
