@@ -17,7 +17,7 @@ LINES = [
     ("cenote q", {"query"}),
     (
         "cenote ",
-        {"query", "status", "members", "pools", "drain", "undrain", "config", "bench", "node", "coordinator"}
+        {"query", "status", "members", "pools", "drain", "undrain", "config", "backup", "bench", "node", "coordinator"}
         | {"dev", "completion"},
     ),
     ("cenote config ", {"validate", "schema", "diff", "apply", "history", "rollback"}),
