@@ -61,6 +61,10 @@ def same(got: object, stored: object, kind: pyarrow.DataType) -> bool:
         return isinstance(stored, (int, float)) and got == stored and math.copysign(1, got) == math.copysign(1, stored)
     if pyarrow.types.is_temporal(kind):
         assert isinstance(stored, str)
+        if isinstance(got, str) and stored.startswith("0000"):
+            return got.startswith(stored)
+        if isinstance(got, str):
+            got = moment_of(got.removesuffix("Z")[:26])
         moment = moment_of(stored)
         if isinstance(got, datetime.datetime) and not isinstance(moment, datetime.datetime):
             moment = datetime.datetime.combine(moment, datetime.time())
@@ -103,9 +107,17 @@ def test_no_value_is_lost(folder: pathlib.Path, declared: list[str], rows: list[
         assert pool.query("select count(*) from t").rows() == [(len(stored),)]
 
 
+def cells(column: pyarrow.ChunkedArray) -> list[object]:
+    """Its values; as text where one is of the year 0, which SQLite and Arrow have and Python has not."""
+    try:
+        return column.to_pylist()
+    except OverflowError:
+        return column.cast(pyarrow.string()).to_pylist()
+
+
 def check(frame: pyarrow.Table, stored: list[tuple]) -> None:
     frame.validate(full=True)
     assert frame.num_rows == len(stored)
     for index, column in enumerate(frame.columns):
-        for got, row in zip(column.to_pylist(), stored, strict=True):
+        for got, row in zip(cells(column), stored, strict=True):
             assert same(got, row[index], column.type), (column.type, got, row[index])
