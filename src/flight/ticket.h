@@ -51,7 +51,7 @@ struct PlainValue {
 struct Call {
   static constexpr std::string_view kName = "cenote.Call";
 
-  uint32_t version = kCallVersion;
+  std::optional<uint32_t> version = kCallVersion;  // always written; absent: 1, the first
   Operation operation = Operation::kUnknown;
   std::string pool;
   std::string sql;
@@ -100,7 +100,7 @@ struct Load {
 struct Answer {
   static constexpr std::string_view kName = "cenote.Answer";
 
-  uint32_t version = kCallVersion;
+  std::optional<uint32_t> version = kCallVersion;  // always written; absent: 1, the first
   std::string node_id;
   uint64_t config_version = 0;
   std::optional<Load> load;

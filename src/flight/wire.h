@@ -142,8 +142,9 @@ class Reader {
   template <Number T>
   bool take(T& value) {
     if (!is_varint()) return false;
-    value = static_cast<T>(in_.get_uint64());
-    return true;
+    const uint64_t number = in_.get_uint64();
+    value = static_cast<T>(number);
+    return std::same_as<T, bool> || static_cast<uint64_t>(static_cast<int64_t>(value)) == number;
   }
   template <Text T>
   bool take(T& value) {

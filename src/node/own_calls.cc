@@ -45,7 +45,7 @@ Result<Work> FlightServer::own_work(const Context& context, const flight::Call& 
                                     const std::stop_source& stop) {
   if (call.version > flight::kCallVersion) {
     return make_error(ErrorKind::kNotSupported,
-                      "the call is of version " + std::to_string(call.version) +
+                      "the call is of version " + std::to_string(*call.version) +
                           ", this node speaks " + std::to_string(flight::kCallVersion) +
                           ": upgrade the nodes before the clients");
   }
