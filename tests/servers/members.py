@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -25,16 +26,15 @@ def addresses(count: int) -> list[str]:
 
 
 def free_port(hosts: Sequence[str], *, datagrams: bool = False) -> int:
-    """A port that is free at all addresses."""
+    """A port that is free at all addresses, below those that connections and other servers are given meanwhile."""
     while True:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            port = 0
+            port = random.randrange(20_000, 32_000)
             for host in hosts:
                 kinds = [socket.SOCK_STREAM, socket.SOCK_DGRAM] if datagrams else [socket.SOCK_STREAM]
                 for kind in kinds:
                     probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
                     probe.bind((host, port))
-                    port = probe.getsockname()[1]
             return port
 
 

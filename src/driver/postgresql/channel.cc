@@ -188,7 +188,11 @@ Result<PgResult> Channel::next(PgResult* failed) {
 Status Channel::refuse(const PGresult* result) {
   const auto status = PQresultStatus(result);
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
-    abandon();
+    // Nothing is sent, which ends a COPY from the client. A cancel might come before the server has
+    // read on to our sync: then that is answered too, and all later answers are off by one.
+    const bool from_us = status == PGRES_COPY_IN;
+    if (from_us && !run_out(Deadline::in(kCancelWait))) lost_ = true;
+    if (!from_us) abandon();
     return make_error(ErrorKind::kNotSupported,
                       "COPY from or to the client is not done by statement: ingest() loads rows, "
                       "and a query returns them");
