@@ -115,7 +115,7 @@ void ClusterOptions::add_options(CLI::App& verb) {
 }
 
 Result<Cluster> Cluster::open(const ClusterOptions& options, std::stop_token stop) {
-  CoordinatorAccess access;
+  DeploymentConfig config;
   std::error_code ignored;
   std::string file = options.config;
   if (file.empty() && options.url.empty()) {
@@ -127,32 +127,28 @@ Result<Cluster> Cluster::open(const ClusterOptions& options, std::stop_token sto
     file = kDefaultConfig;
   }
   if (!file.empty()) {
-    ARROW_ASSIGN_OR_RAISE(DeploymentConfig config, load_config(file));
-    const bool store = config.mode == DeploymentMode::kFullDistributed && options.url.empty();
-    if (store) return open_store(std::move(config), std::move(stop));
-    if (config.coordinator.endpoints.empty() && options.url.empty()) {
+    ARROW_ASSIGN_OR_RAISE(config, load_config(file));
+    if (config.mode != DeploymentMode::kFullDistributed && config.coordinator.endpoints.empty() &&
+        options.url.empty()) {
       return make_error(ErrorKind::kConfig,
                         file +
                             ": names no coordinator; write deployment: {mode: coordinated, "
                             "coordinator: {endpoint: \"http://host:8080\"}}, or give "
                             "--coordinator URL");
     }
-    access = std::move(config.coordinator);
   }
-  return open(options, access, std::move(stop));
+  return open(options, std::move(config), std::move(stop));
 }
 
-Result<Cluster> Cluster::open_store(DeploymentConfig config, std::stop_token stop) {
-  Cluster cluster;
-  cluster.stop_ = std::move(stop);
-  ARROW_ASSIGN_OR_RAISE(cluster.store_, StoreGateway::open(std::move(config)));
-  return cluster;
-}
-
-Result<Cluster> Cluster::open(const ClusterOptions& options, const CoordinatorAccess& access,
+Result<Cluster> Cluster::open(const ClusterOptions& options, DeploymentConfig config,
                               std::stop_token stop) {
   Cluster cluster;
   cluster.stop_ = std::move(stop);
+  if (config.mode == DeploymentMode::kFullDistributed && options.url.empty()) {
+    ARROW_ASSIGN_OR_RAISE(cluster.store_, StoreGateway::open(std::move(config)));
+    return cluster;
+  }
+  const CoordinatorAccess& access = config.coordinator;
   ARROW_ASSIGN_OR_RAISE(cluster.timeout_, limit_from("--timeout", options.timeout));
   ARROW_ASSIGN_OR_RAISE(Token token, token_of(options, access));
   cluster.token_source_ = token.source;

@@ -39,11 +39,10 @@ class Cluster {
   // Reads the configuration, the token and the certificates; does not connect. `stop` ends the
   // call under way. kConfig; kInterface for an option.
   static Result<Cluster> open(const ClusterOptions& options, std::stop_token stop);
-  // The same for a configuration that was read already.
-  static Result<Cluster> open(const ClusterOptions& options, const CoordinatorAccess& access,
+  // The same for a configuration that was read already. In mode distributed, and without
+  // --coordinator: what a coordinator would answer, from the store.
+  static Result<Cluster> open(const ClusterOptions& options, DeploymentConfig config,
                               std::stop_token stop);
-  // Of a configuration in mode distributed: what a coordinator would answer, from the store.
-  static Result<Cluster> open_store(DeploymentConfig config, std::stop_token stop);
 
   // What the coordinator says to GET. An answer from 400 on is an error that says what to do:
   // kAuthentication, kConfig (422), kOverload (503), kUnknownPool (404: there is no such thing),

@@ -144,9 +144,7 @@ int StatusCommand::worst(const std::vector<Report>& reports, int code) const {
 
 int StatusCommand::print_cluster(const DeploymentConfig& config, const std::vector<Report>& pools,
                                  const std::stop_token& stop) const {
-  const bool store = config.mode == DeploymentMode::kFullDistributed && cluster.url.empty();
-  Result<Cluster> asked =
-      store ? Cluster::open_store(config, stop) : Cluster::open(cluster, config.coordinator, stop);
+  Result<Cluster> asked = Cluster::open(cluster, config, stop);
   if (!asked.ok()) return fail_cluster(asked.status());
   const Result<ClusterReport> report = report_cluster(*asked);
   if (!report.ok()) return fail_cluster(report.status());
