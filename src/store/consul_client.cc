@@ -65,19 +65,12 @@ Result<HttpAnswer> ConsulClient::call(const CallContext& context, const HttpCall
 }
 
 Status ConsulClient::refused(const HttpAnswer& answer, std::string_view what) {
-  const std::string words = std::string(what) + ": " + answer.body.substr(0, 200) + " (status " +
-                            std::to_string(answer.status) + ")";
-  const bool denied = answer.body.find("ermission denied") != std::string::npos;
-  if (answer.status == 401 || answer.status == 403 || denied) {
-    return store_error(ErrorKind::kAuthentication, endpoints_,
-                       words +
-                           "; check discovery.token, and that its policy may read and write "
-                           "the service and its keys");
-  }
-  const Status status = store_error(ErrorKind::kOperational, endpoints_, words);
-  // It has no leader, or cannot reach it.
-  if (answer.status >= 500) endpoints_.next();
-  return status;
+  const bool denied = answer.status == 401 || answer.status == 403 ||
+                      answer.body.find("ermission denied") != std::string::npos;
+  return store_refused(answer, &endpoints_,
+                       {what, std::string_view(answer.body).substr(0, 200), denied,
+                        "discovery.token, and that its policy may read and write the service and "
+                        "its keys"});
 }
 
 Result<ConsulClient::Services> ConsulClient::services_of(const HttpAnswer& answer) {

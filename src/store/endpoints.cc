@@ -89,4 +89,16 @@ Status store_error(ErrorKind kind, const Endpoints& at, const std::string& what)
   return make_error(std::move(detail), at.store() + " at " + at.url() + ": " + what);
 }
 
+Status store_refused(const HttpAnswer& answer, Endpoints* at, const StoreRefusal& refusal) {
+  const std::string words = std::string(refusal.what) + ": " + std::string(refusal.words) +
+                            " (status " + std::to_string(answer.status) + ")";
+  if (refusal.denied) {
+    return store_error(ErrorKind::kAuthentication, *at,
+                       words + "; check " + std::string(refusal.check));
+  }
+  Status status = store_error(ErrorKind::kOperational, *at, words);
+  if (answer.status >= 500) at->next();
+  return status;
+}
+
 }  // namespace cenote::store

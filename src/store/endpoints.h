@@ -61,5 +61,14 @@ class Endpoints {
 
 // A store's error: which one, which server, what to do.
 Status store_error(ErrorKind kind, const Endpoints& at, const std::string& what);
+// Of an answer that is none: `words` of the server to `what` was asked; who is `denied` is told
+// what to `check`. A server that cannot reach its leader (500 and on) is left for the next.
+struct StoreRefusal {
+  std::string_view what;
+  std::string_view words;
+  bool denied = false;
+  std::string_view check;
+};
+Status store_refused(const HttpAnswer& answer, Endpoints* at, const StoreRefusal& refusal);
 
 }  // namespace cenote::store

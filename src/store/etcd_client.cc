@@ -44,18 +44,10 @@ HttpCall EtcdClient::request(std::string_view what, const std::string& body) con
 }
 
 Status EtcdClient::refused(const HttpAnswer& answer, std::string_view what) {
-  const std::string words = std::string(what) + ": " + message_of(answer) + " (status " +
-                            std::to_string(answer.status) + ")";
-  if (speaks_of_login(answer)) {
-    return store_error(ErrorKind::kAuthentication, endpoints_,
-                       words +
-                           "; check discovery.username and discovery.password, and that the "
-                           "user's role may read and write the prefix");
-  }
-  const Status status = store_error(ErrorKind::kOperational, endpoints_, words);
-  // It has no leader, or cannot reach it.
-  if (answer.status >= 500) endpoints_.next();
-  return status;
+  return store_refused(answer, &endpoints_,
+                       {what, message_of(answer), speaks_of_login(answer),
+                        "discovery.username and discovery.password, and that the user's role may "
+                        "read and write the prefix"});
 }
 
 Status EtcdClient::login(const CallContext& context) {
