@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cenote/deadline.h"
@@ -26,6 +27,13 @@ struct MetricSample {
   std::vector<double> bounds;    // upper bounds, without +Inf
   std::vector<uint64_t> counts;  // values within each bound (not cumulated), the last above all
 };
+
+inline MetricSample counter_sample(std::string name, double value, std::string labels = {}) {
+  return {std::move(name), std::move(labels), MetricKind::kCounter, value, {}, {}};
+}
+inline MetricSample gauge_sample(std::string name, double value, std::string labels = {}) {
+  return {std::move(name), std::move(labels), MetricKind::kGauge, value, {}, {}};
+}
 
 // All that one process reports, in totals since it started.
 struct MetricsReport {

@@ -36,16 +36,13 @@ void ClusterMetrics::preserving(TimePoint now, bool holds, Duration silence) {
 }
 
 std::vector<cluster::MetricSample> ClusterMetrics::samples() const {
-  const auto counter = [](const char* name, uint64_t value) {
-    return cluster::MetricSample{
-        name, "", cluster::MetricKind::kCounter, static_cast<double>(value), {}, {}};
-  };
   constexpr const char* kOfNodes = "scope=\"nodes\"";
-  return {counter("cenote_config_sync_failures_total", refused_),
-          sync_time_.sample("cenote_config_sync_seconds"),
-          counter("cenote_config_sync_total", synced_),
-          partition_detection_.sample("cenote_partition_detection_seconds", kOfNodes),
-          partition_recovery_.sample("cenote_partition_recovery_seconds", kOfNodes)};
+  return {
+      cluster::counter_sample("cenote_config_sync_failures_total", static_cast<double>(refused_)),
+      sync_time_.sample("cenote_config_sync_seconds"),
+      cluster::counter_sample("cenote_config_sync_total", static_cast<double>(synced_)),
+      partition_detection_.sample("cenote_partition_detection_seconds", kOfNodes),
+      partition_recovery_.sample("cenote_partition_recovery_seconds", kOfNodes)};
 }
 
 }  // namespace cenote::coordinator

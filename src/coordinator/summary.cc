@@ -19,7 +19,7 @@ std::string PoolCoordinator::prometheus() const {
       const std::string labels = "node=\"" + label_value(node.about.node_id) + "\",pool=\"" +
                                  label_value(pool.pool_id) + "\"";
       const auto gauge = [&](const char* name, double value) {
-        samples.push_back({name, labels, cluster::MetricKind::kGauge, value, {}, {}});
+        samples.push_back(cluster::gauge_sample(name, value, labels));
       };
       const bool dead = node.state == cluster::NodeState::kDead;
       gauge("cenote_instance_up", pool.healthy && !dead ? 1 : 0);
@@ -31,27 +31,15 @@ std::string PoolCoordinator::prometheus() const {
     }
   }
   for (const char* state : {"up", "suspect", "frozen", "draining", "dead"}) {
-    samples.push_back({"cenote_nodes",
-                       std::string("state=\"") + state + "\"",
-                       cluster::MetricKind::kGauge,
-                       static_cast<double>(states[state]),
-                       {},
-                       {}});
+    samples.push_back(cluster::gauge_sample("cenote_nodes", states[state],
+                                            std::string("state=\"") + state + "\""));
   }
-  samples.push_back({"cenote_registry_revision",
-                     "",
-                     cluster::MetricKind::kGauge,
-                     static_cast<double>(all.revision),
-                     {},
-                     {}});
+  samples.push_back(
+      cluster::gauge_sample("cenote_registry_revision", static_cast<double>(all.revision)));
   {
     const Lock state(state_);
-    samples.push_back({"cenote_registry_preserving",
-                       "",
-                       cluster::MetricKind::kGauge,
-                       registry_->preserving() ? 1.0 : 0.0,
-                       {},
-                       {}});
+    samples.push_back(
+        cluster::gauge_sample("cenote_registry_preserving", registry_->preserving() ? 1.0 : 0.0));
   }
   {
     const Lock sums(sums_);

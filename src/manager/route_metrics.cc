@@ -13,12 +13,8 @@ constexpr const char* kOfSource = "scope=\"view\"";
 
 std::vector<cluster::MetricSample> RouteMetrics::samples() const {
   const auto counter = [](const char* name, const Counter& value, const char* labels = "") {
-    return cluster::MetricSample{name,
-                                 labels,
-                                 cluster::MetricKind::kCounter,
-                                 static_cast<double>(value.load(std::memory_order_relaxed)),
-                                 {},
-                                 {}};
+    return cluster::counter_sample(name, static_cast<double>(value.load(std::memory_order_relaxed)),
+                                   labels);
   };
   return {counter("cenote_failover_total", failovers_, kOfNodes),
           failover_recovery_.sample("cenote_failover_recovery_seconds", kOfNodes),

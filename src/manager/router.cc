@@ -319,7 +319,7 @@ std::string Router::exposition() const {
   std::vector<cluster::MetricSample> samples = metrics_.samples();
   std::map<std::string, std::string> help = route_metrics_help();
   const auto gauge = [&](const char* name, const char* what, double value) {
-    samples.push_back({name, "", cluster::MetricKind::kGauge, value, {}, {}});
+    samples.push_back(cluster::gauge_sample(name, value));
     help.emplace(name, what);
   };
   if (status.age) {

@@ -139,7 +139,6 @@ void Membership::fill(cluster::Heartbeat* beat) {
 }
 
 cluster::MetricsReport Membership::metrics() {
-  using cluster::MetricKind;
   cluster::MetricsReport report;
   report.incarnation = about_.incarnation;
   for (const PoolStatus& status : manager_.get_status()) {
@@ -148,8 +147,7 @@ cluster::MetricsReport Membership::metrics() {
     const PoolMetrics metrics = (*pool)->get_metrics();
     const std::string labels = label(status.id);
     const auto counter = [&](const char* name, uint64_t value) {
-      report.samples.push_back(
-          {name, labels, MetricKind::kCounter, static_cast<double>(value), {}, {}});
+      report.samples.push_back(cluster::counter_sample(name, static_cast<double>(value), labels));
     };
     counter("cenote_node_statements_total", metrics.queries);
     counter("cenote_node_statement_errors_total", metrics.errors);
