@@ -8,7 +8,9 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = str(ROOT / "build" / "bin" / "cenote")
@@ -45,6 +47,45 @@ class Process:
             self.kill()
 
 
+def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Waits, bounded, for what another process brings about."""
+    end = time.monotonic() + seconds
+    while not (got := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return got
+
+
+def start_node(folder: pathlib.Path, name: str) -> Process:
+    """By its file in the folder, which prepare_node wrote."""
+    return Process(folder, name, "node", "-c", str(folder / f"{name}.yaml"))
+
+
+def prepare_node(
+    folder: pathlib.Path,
+    name: str,
+    deployment: dict[str, object],
+    pool: dict[str, object] | None = None,
+    **server: object,
+) -> None:
+    """The file of a node that serves `main_db`: `pool`, or a database of its own whose table `who` says its name."""
+    database = folder / f"{name}.db"
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("create table if not exists who (name text)")
+        if not made.execute("select * from who").fetchall():
+            made.execute("insert into who values (?)", [name])
+        made.commit()
+    config = {
+        "deployment": {
+            **deployment,
+            "node": {"id": name, "state_dir": str(folder)},
+            "pools": [{"id": "main_db", **(pool or {"type": "sqlite", "config": {"database": str(database)}})}],
+        },
+        "server": {"flight": {"listen": "127.0.0.1:0"}, **server},
+    }
+    (folder / f"{name}.yaml").write_text(json.dumps(config))
+
+
 class Cluster:
     """A coordinator and nodes that each serve `main_db`, a database whose table `who` says the node's name."""
 
@@ -65,30 +106,14 @@ class Cluster:
 
     def add(self, name: str, pool: dict[str, object] | None = None, **settings: object) -> Process:
         """`pool`: its type and config, in place of a database of the node's own."""
-        database = self.folder / f"{name}.db"
-        with contextlib.closing(sqlite3.connect(database)) as made:
-            made.execute("create table if not exists who (name text)")
-            if not made.execute("select * from who").fetchall():
-                made.execute("insert into who values (?)", [name])
-            made.commit()
-        config = {
-            "deployment": {
-                "mode": "coordinated",
-                "coordinator": {"endpoint": self.url},
-                "node": {"id": name, "state_dir": str(self.folder)},
-                "pools": [{"id": "main_db", **(pool or {"type": "sqlite", "config": {"database": str(database)}})}],
-            },
-            "server": {"flight": {"listen": "127.0.0.1:0"}, **settings},
-        }
-        path = self.folder / f"{name}.yaml"
-        path.write_text(json.dumps(config))
+        deployment: dict[str, object] = {"mode": "coordinated", "coordinator": {"endpoint": self.url}}
+        prepare_node(self.folder, name, deployment, pool, **settings)
         return self.restart(name)
 
     def restart(self, name: str) -> Process:
         """A node that was added before and has ended, as it was."""
-        node = Process(self.folder, name, "node", "-c", str(self.folder / f"{name}.yaml"))
-        self.nodes[name] = node
-        return node
+        self.nodes[name] = start_node(self.folder, name)
+        return self.nodes[name]
 
     def end(self) -> None:
         for process in [*self.nodes.values(), self.coordinator]:

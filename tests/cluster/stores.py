@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import pathlib
-import sqlite3
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from processes import ROOT, Process
+from processes import ROOT, Process, prepare_node, start_node
 
 
 def servers(name: str) -> ModuleType:
@@ -37,24 +35,8 @@ class Fleet:
         self.nodes: dict[str, Process] = {}
 
     def add(self, name: str) -> Process:
-        database = self.folder / f"{name}.db"
-        with contextlib.closing(sqlite3.connect(database)) as made:
-            made.execute("create table if not exists who (name text)")
-            if not made.execute("select * from who").fetchall():
-                made.execute("insert into who values (?)", [name])
-            made.commit()
-        config = {
-            "deployment": {
-                "mode": "distributed",
-                "discovery": self.discovery,
-                "node": {"id": name, "state_dir": str(self.folder)},
-                "pools": [{"id": "main_db", "type": "sqlite", "config": {"database": str(database)}}],
-            },
-            "server": {"flight": {"listen": "127.0.0.1:0"}},
-        }
-        path = self.folder / f"{name}.yaml"
-        path.write_text(json.dumps(config))
-        self.nodes[name] = Process(self.folder, name, "node", "-c", str(path))
+        prepare_node(self.folder, name, {"mode": "distributed", "discovery": self.discovery})
+        self.nodes[name] = start_node(self.folder, name)
         return self.nodes[name]
 
     def end(self) -> None:

@@ -6,15 +6,14 @@ import asyncio
 import json
 import pathlib
 import signal
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import adbc_driver_flightsql.dbapi as flightsql
 import cenote
 import pytest
-from processes import Cluster, cluster
+from processes import Cluster, cluster, eventually
 
 WHO = "select name from who"
 
@@ -23,15 +22,6 @@ WHO = "select name from who"
 def two(tmp_path: pathlib.Path) -> Iterator[Cluster]:
     with cluster(tmp_path, "n1", "n2") as made:
         yield made
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    """Waits, bounded, for what another process brings about."""
-    end = time.monotonic() + 30
-    while not (got := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return got
 
 
 def connect(made: Cluster, **settings: Any) -> cenote.DistributedDatabasePool:

@@ -11,9 +11,8 @@ from typing import Any
 
 import cenote
 import pytest
-from processes import ROOT
+from processes import ROOT, eventually
 from stores import Fleet, fleet, servers, store
-from test_coordinated import eventually
 
 WHO = "select name from who"
 THREE = ["n1", "n2", "n3"]

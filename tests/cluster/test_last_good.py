@@ -6,21 +6,11 @@ import json
 import pathlib
 import signal
 import socket
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from processes import Cluster, cluster
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 30
-    while not (got := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return got
+from processes import Cluster, cluster, eventually
 
 
 @pytest.fixture

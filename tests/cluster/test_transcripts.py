@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow
 import pyarrow.flight as flight
 import pytest
-from processes import Cluster
-from transcripts import FOLDER, NODE, Handler, field, query, read, serving, ticket, wait
+from processes import Cluster, eventually
+from transcripts import FOLDER, NODE, Handler, field, query, read, serving, ticket
 
 # Keys of version 1 that nobody had a reason for in the recording.
 UNSAID = {"lag_ms", "config_rejected", "config_reason", "draining", "peers", "zone", "admin", "labels"}
@@ -172,7 +172,7 @@ def test_this_node_is_understood_by_a_coordinator(cluster: Cluster, version: str
         cluster.coordinator.address, real = url, cluster.coordinator.address
         cluster.add("n1")
         cluster.coordinator.address = real
-        wait(lambda: sum(path == "/v1/nodes/n1/heartbeat" for _, path, _ in canned.asked) >= 2)
+        eventually(lambda: sum(path == "/v1/nodes/n1/heartbeat" for _, path, _ in canned.asked) >= 2, 60)
         canned.ended.set()
         cluster.nodes.pop("n1").end()
     assert sum(method == "POST" and path == "/v1/nodes" for method, path, _ in canned.asked) == 1, "its lease held"

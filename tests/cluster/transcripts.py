@@ -17,12 +17,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from processes import PROGRAM, Cluster, Process
+from processes import PROGRAM, Cluster, Process, eventually
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "transcripts"
 # What differs from run to run stands in the file by its name.
@@ -105,14 +104,6 @@ def serving(answer: Callable[[Handler, bytes], None]) -> Iterator[str]:
         server.server_close()
 
 
-def wait(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (got := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return got
-
-
 class Recorder:
     """Passes requests on to a coordinator, and writes down the first of each kind."""
 
@@ -172,9 +163,9 @@ def record(name: str) -> None:
                 node = cluster.add("n1")
                 # A client whose watch stays: a node that looks at others as any client does.
                 cluster.add("n2")
-                wait(lambda: "event: change" in recorder.watch and "event: bookmark" in recorder.watch)
+                eventually(lambda: "event: change" in recorder.watch and "event: bookmark" in recorder.watch, 60)
                 assert query(folder, url, "select 1").returncode == 0
-                wait(lambda: "PUT /v1/nodes/n1/metrics" in recorder.exchanges)
+                eventually(lambda: "PUT /v1/nodes/n1/metrics" in recorder.exchanges, 60)
                 calls = [
                     ticket(
                         field(1, 1), field(2, 1), field(3, b"main_db"), field(4, b"select name from who"), field(10, 1)
@@ -191,7 +182,7 @@ def record(name: str) -> None:
                             {"ticket": call.hex(), "rows": rows, "answer": chunk.app_metadata.to_pybytes().hex()}
                         )
                 cluster.nodes.pop("n2").end()
-                wait(lambda: "DELETE /v1/nodes/n2" in recorder.exchanges)
+                eventually(lambda: "DELETE /v1/nodes/n2" in recorder.exchanges, 60)
             text = json.dumps(
                 {"http": list(recorder.exchanges.values()), "watch": recorder.watch, "flight": told}, indent=1
             )
@@ -200,7 +191,7 @@ def record(name: str) -> None:
             cluster.end()
 
 
-__all__ = ["NODE", "Process", "query", "read", "serving", "wait"]
+__all__ = ["NODE", "Process", "query", "read", "serving"]
 
 if __name__ == "__main__":
     record(sys.argv[1])

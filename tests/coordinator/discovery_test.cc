@@ -1,13 +1,12 @@
 // The client of the API against the real server: both sides of every message.
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <thread>
 
-#include "base/mutex.h"
 #include "cluster/view.h"
 #include "coordinator/serving.h"
 #include "discovery/coordinator.h"
+#include "shared.h"
 
 namespace cenote::coordinator {
 namespace {
@@ -15,28 +14,6 @@ namespace {
 using cluster::NodeState;
 using cluster::View;
 using std::chrono::seconds;
-
-// Something that happens on another thread, waited for with a limit.
-class Shared {
- public:
-  void change(const std::function<void()>& how) {
-    const Lock lock(mutex_);
-    how();
-    changed_.notify_all();
-  }
-  bool wait(const std::function<bool()>& until, Duration most = seconds(20)) {
-    const TimePoint end = Clock::now() + most;
-    Lock lock(mutex_);
-    while (!until()) {
-      if (changed_.wait_until(lock, end) == std::cv_status::timeout) return until();
-    }
-    return true;
-  }
-
- private:
-  Mutex mutex_;
-  std::condition_variable_any changed_;
-};
 
 // A client: its view, and the thread that feeds it.
 class Client final : public discovery::Watcher {
@@ -99,7 +76,7 @@ class Client final : public discovery::Watcher {
     shared_.change([&] { next = how(); });
     return next;
   }
-  Shared shared_;
+  Shared shared_{std::chrono::seconds(20)};
   std::unique_ptr<discovery::ServiceDiscovery> discovery_;
   std::jthread thread_;
 };
@@ -164,7 +141,7 @@ class Node final : public discovery::Member {
   static std::vector<cluster::PoolReport> pools() {
     return {{.pool_id = "main_db", .type = "sqlite", .max = 10, .active = 2}};
   }
-  Shared shared_;
+  Shared shared_{std::chrono::seconds(20)};
   const std::string id_;
   std::unique_ptr<discovery::ServiceDiscovery> discovery_;
   std::jthread thread_;

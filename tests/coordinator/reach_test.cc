@@ -1,40 +1,19 @@
 // Where nodes may say that they are, and when the coordinator believes that one is gone.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "coordinator/serving.h"
+#include "loopback_port.h"
 
 namespace cenote::coordinator {
 namespace {
 
-// A port of this machine that somebody listens to, until closed.
+// A place that somebody listens to, until closed.
 class Listener {
  public:
-  Listener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const plain = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(fd_, plain, size), 0);
-    EXPECT_EQ(::listen(fd_, 8), 0);
-    EXPECT_EQ(::getsockname(fd_, plain, &size), 0);
-    location_ = "grpc://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  ~Listener() { close(); }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  const std::string& location() const { return location_; }
+  Listener() { port_.listen(8); }
+  void close() { port_.close(); }
+  std::string location() const { return "grpc://127.0.0.1:" + std::to_string(port_.number()); }
 
  private:
-  int fd_;
-  std::string location_;
+  LoopbackPort port_;
 };
 
 class CoordinatorReach : public Serving {

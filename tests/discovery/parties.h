@@ -3,40 +3,17 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 
-#include "base/mutex.h"
 #include "cluster/view.h"
 #include "discovery/service_discovery.h"
+#include "shared.h"
 
 namespace cenote::discovery {
-
-// Something that happens on another thread, waited for with a limit.
-class Shared {
- public:
-  void change(const std::function<void()>& how) {
-    const Lock lock(mutex_);
-    how();
-    changed_.notify_all();
-  }
-  bool wait(const std::function<bool()>& until) {
-    const TimePoint end = Clock::now() + std::chrono::seconds(60);
-    Lock lock(mutex_);
-    while (!until()) {
-      if (changed_.wait_until(lock, end) == std::cv_status::timeout) return until();
-    }
-    return true;
-  }
-
- private:
-  Mutex mutex_;
-  std::condition_variable_any changed_;
-};
 
 class Client final : public Watcher {
  public:
@@ -99,7 +76,7 @@ class Client final : public Watcher {
     shared_.change([&] { next = how(); });
     return next;
   }
-  Shared shared_;
+  Shared shared_{std::chrono::seconds(60)};
   const std::unique_ptr<ServiceDiscovery> discovery_;
   std::jthread thread_;
 };
@@ -169,7 +146,7 @@ class Node final : public Member {
   std::atomic<bool> refuses_ = false;
 
  private:
-  Shared shared_;
+  Shared shared_{std::chrono::seconds(60)};
   const std::string id_;
   const uint64_t incarnation_;
   int active_ = 0;

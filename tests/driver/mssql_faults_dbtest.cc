@@ -2,11 +2,11 @@
 #include <stop_token>
 #include <thread>
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "driver/mssql_fixture.h"
+#include "loopback_port.h"
 
 namespace cenote {
 namespace {
@@ -63,33 +63,22 @@ TEST_P(MssqlFaults, a_server_that_never_answers_the_login_is_given_up) {
 // Accepts, and never says a word.
 class SilentServer {
  public:
-  SilentServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 8), 0);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-  }
+  SilentServer() { listener_.listen(8); }
   ~SilentServer() {
     for (const int client : clients_) ::close(client);
-    ::close(listener_);
   }
-  int port() const { return port_; }
+  int port() const { return listener_.number(); }
   // Returns once somebody who connected has spoken: a driver at its login, not a probe.
   void hear() {
     for (;;) {
-      clients_.push_back(::accept(listener_, nullptr, nullptr));
+      clients_.push_back(::accept(listener_.fd(), nullptr, nullptr));
       char byte = 0;
       if (::recv(clients_.back(), &byte, 1, 0) == 1) return;
     }
   }
 
  private:
-  const int listener_;
-  int port_ = 0;
+  LoopbackPort listener_;
   std::vector<int> clients_;
 };
 

@@ -3,11 +3,9 @@
 
 #include <array>
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "loopback_port.h"
 
 namespace cenote {
 namespace {
@@ -114,21 +112,11 @@ TEST(Reach, a_name_is_judged_by_what_it_means) {
 }
 
 TEST(Reach, a_port_refuses_where_nobody_listens) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ASSERT_GE(fd, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const plain = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::bind(fd, plain, size), 0);
-  ASSERT_EQ(::getsockname(fd, plain, &size), 0);
-  const uint16_t port = ntohs(address.sin_port);
+  LoopbackPort port;
   const Deadline deadline = Deadline::in(std::chrono::seconds(20));
-  EXPECT_TRUE(is_refused("127.0.0.1", port, deadline)) << "bound, but nobody listens";
-  ASSERT_EQ(::listen(fd, 1), 0);
-  EXPECT_FALSE(is_refused("127.0.0.1", port, deadline));
-  ::close(fd);
+  EXPECT_TRUE(is_refused("127.0.0.1", port.number(), deadline)) << "bound, but nobody listens";
+  port.listen(1);
+  EXPECT_FALSE(is_refused("127.0.0.1", port.number(), deadline));
 }
 
 }  // namespace
