@@ -21,11 +21,12 @@ PARTS: dict[str, list[str]] = {
     "flight": ["pool"],
     "cluster": ["base"],
     "route": ["cluster"],
+    "failover": ["route"],
     "net": ["base"],
     "store": ["net"],
     "discovery": ["cluster", "net", "store"],
     "config": ["pool", "driver", "route"],
-    "manager": ["pool", "flight", "route", "discovery", "config", "net"],
+    "manager": ["pool", "flight", "failover", "discovery", "config", "net"],
     "coordinator": ["route", "discovery", "config", "net"],
     "node": ["manager", "flight", "net"],
     "cli": ["node", "coordinator", "manager"],
@@ -45,7 +46,7 @@ PUBLIC = {
     "server.h": "base",
     "asio.h": "manager",
 }
-PURE = {"cluster", "route"}
+PURE = {"cluster", "route", "failover"}
 # A driver that specialises another: the only way in which drivers include one another.
 SPECIALISES = {"mssql": "odbc"}
 
