@@ -23,6 +23,17 @@ if(CENOTE_SANITIZE)
   target_link_options(cenote_flags INTERFACE -fsanitize=${CENOTE_SANITIZE})
 endif()
 
+# What a flaw in memory handling is worth to an attacker (tests/cli/test_hardening.py looks at the program).
+# A sanitizer's checks take their place.
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES CXX)
+if(NOT CENOTE_SANITIZE)
+  target_compile_options(cenote_flags INTERFACE $<BUILD_INTERFACE:-fstack-protector-strong>
+    $<BUILD_INTERFACE:$<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE>>
+    $<BUILD_INTERFACE:$<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=3>>)
+  add_link_options(-Wl,-z,relro -Wl,-z,now)
+endif()
+
 # libFuzzer learns from what it sees of the code under test, not of the fuzzer alone.
 if(CENOTE_BUILD_FUZZERS)
   target_compile_options(cenote_flags INTERFACE -fsanitize=fuzzer-no-link)
