@@ -204,7 +204,7 @@ class PoolCoordinator {
   std::map<std::string, Scope, std::less<>> scopes_ CENOTE_GUARDED_BY(state_);
   std::vector<std::string> reaped_ CENOTE_GUARDED_BY(state_);  // their records are to be deleted
   ClusterMetrics own_metrics_ CENOTE_GUARDED_BY(state_);
-  std::unique_ptr<route::Balancer> load_balancer_ CENOTE_GUARDED_BY(state_);
+  std::unique_ptr<route::LoadBalancer> load_balancer_ CENOTE_GUARDED_BY(state_);
   std::map<std::pair<std::string, std::string>, Candidates> candidates_
       CENOTE_GUARDED_BY(state_);  // by pool and zone
   std::function<void()> listener_ CENOTE_GUARDED_BY(state_);

@@ -25,7 +25,7 @@ Ejection::Ejection(const std::vector<Member>& members, LoadBalanceAlgorithm algo
                    uint64_t seed, Options options)
     : options_(std::move(options)),
       tier_(tier_of(members)),
-      balancer_(route::make_balancer(algorithm, seed)) {
+      balancer_(route::make_load_balancer(algorithm, seed)) {
   members_.reserve(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     members_.push_back(

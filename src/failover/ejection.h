@@ -14,8 +14,8 @@
 
 #include "failover/event.h"
 #include "failover/sight.h"
-#include "route/balancer.h"
 #include "route/breaker.h"
+#include "route/load_balancer.h"
 #include "route/target.h"
 
 namespace cenote::failover {
@@ -81,7 +81,7 @@ class Ejection {
   const Options options_;
   std::vector<State> members_;
   route::Tier tier_;
-  std::unique_ptr<route::Balancer> balancer_;
+  std::unique_ptr<route::LoadBalancer> balancer_;
   bool panic_ = false;
 };
 

@@ -88,7 +88,8 @@ void InFlight::answered() {
 }
 
 Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
-    : links_(std::move(links)), balancer_(route::make_balancer(options.algorithm, random_bits())) {}
+    : links_(std::move(links)),
+      balancer_(route::make_load_balancer(options.algorithm, random_bits())) {}
 
 Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceDiscovery> discovery,
                                              const Options& options) {

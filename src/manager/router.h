@@ -15,7 +15,7 @@
 #include "manager/cluster_view.h"
 #include "manager/node_links.h"
 #include "manager/route_metrics.h"
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 #include "route/retry_budget.h"
 #include "route/targets.h"
 
@@ -123,7 +123,7 @@ class Router {
   Status failed(const RoutedCall& call, Duration took, const Tries& tries);
 
   const std::unique_ptr<NodeLinks> links_;
-  const std::unique_ptr<route::Balancer> balancer_;
+  const std::unique_ptr<route::LoadBalancer> balancer_;
   route::RetryBudget budget_;
   RouteMetrics metrics_;
   Mutex mutex_;  // guards the gates; memory only

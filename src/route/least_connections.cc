@@ -3,14 +3,14 @@
 // are drawn, which keeps the choice cheap with 10,000.
 #include <algorithm>
 
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 namespace {
 
 constexpr size_t kCompared = 32;
 
-class LeastConnections final : public Balancer {
+class LeastConnections final : public LoadBalancer {
  public:
   size_t choose(const Tier& tier, TimePoint now, uint64_t random) override {
     const size_t n = tier.size();
@@ -42,7 +42,7 @@ class LeastConnections final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> least_connections() {
+std::unique_ptr<LoadBalancer> least_connections() {
   return std::make_unique<LeastConnections>();
 }
 

@@ -4,7 +4,7 @@
 // share is the slow start. Up to four targets are all compared. Finagle's and brpc's policy.
 #include <algorithm>
 
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 namespace {
@@ -13,7 +13,7 @@ constexpr size_t kAllCompared = 4;
 // Before the first answer a target is taken for this fast, so that it is tried but not flooded.
 constexpr Duration kUnknown = std::chrono::milliseconds(1);
 
-class P2cEwma final : public Balancer {
+class P2cEwma final : public LoadBalancer {
  public:
   size_t choose(const Tier& tier, TimePoint now, uint64_t random) override {
     const size_t n = tier.size();
@@ -41,7 +41,7 @@ class P2cEwma final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> p2c_ewma() {
+std::unique_ptr<LoadBalancer> p2c_ewma() {
   return std::make_unique<P2cEwma>();
 }
 

@@ -1,10 +1,10 @@
 // random: by weight, without memory; the control against which the others are compared.
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 namespace {
 
-class RandomChoice final : public Balancer {
+class RandomChoice final : public LoadBalancer {
  public:
   size_t choose(const Tier& tier, TimePoint, uint64_t random) override {
     return tier.at(fraction(random));
@@ -13,7 +13,7 @@ class RandomChoice final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> random_choice() {
+std::unique_ptr<LoadBalancer> random_choice() {
   return std::make_unique<RandomChoice>();
 }
 

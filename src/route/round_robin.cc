@@ -1,10 +1,10 @@
 // round_robin: every target in turn, whatever its weight.
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 namespace {
 
-class RoundRobin final : public Balancer {
+class RoundRobin final : public LoadBalancer {
  public:
   explicit RoundRobin(uint64_t seed) : next_(seed) {}
   size_t choose(const Tier& tier, TimePoint, uint64_t) override {
@@ -17,7 +17,7 @@ class RoundRobin final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> round_robin(uint64_t seed) {
+std::unique_ptr<LoadBalancer> round_robin(uint64_t seed) {
   return std::make_unique<RoundRobin>(seed);
 }
 

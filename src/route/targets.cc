@@ -75,7 +75,7 @@ const Target* Targets::find(std::string_view node_id) const {
   return found != all_.end() && found->node_id == node_id ? &*found : nullptr;
 }
 
-const Target* Targets::choose_in(const Tier& tier, Balancer& balancer, TimePoint now,
+const Target* Targets::choose_in(const Tier& tier, LoadBalancer& balancer, TimePoint now,
                                  uint64_t random, std::span<const Target* const> tried,
                                  bool last) const {
   for (int draw = 0; draw < kDraws; ++draw) {
@@ -106,7 +106,7 @@ const Target* Targets::choose_in(const Tier& tier, Balancer& balancer, TimePoint
   return first_open;
 }
 
-Targets::Choice Targets::choose(Need need, Balancer& balancer, TimePoint now, uint64_t random,
+Targets::Choice Targets::choose(Need need, LoadBalancer& balancer, TimePoint now, uint64_t random,
                                 std::span<const Target* const> tried) const {
   const std::vector<Ranked>& tiers = need == Need::kWrite ? writers_ : readers_;
   for (const bool panic : {false, true}) {

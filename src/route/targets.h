@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cluster/instance.h"
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 #include "route/target.h"
 
 namespace cenote::route {
@@ -32,7 +32,7 @@ class Targets {
   // Draining and dead targets never; frozen ones only when nothing else is left. Targets whose
   // breaker is open are passed over while half of their tier is open for calls; below that all are
   // used (Envoy's panic threshold). `tried`: those that failed this call already.
-  Choice choose(Need need, Balancer& balancer, TimePoint now, uint64_t random,
+  Choice choose(Need need, LoadBalancer& balancer, TimePoint now, uint64_t random,
                 std::span<const Target* const> tried = {}) const;
 
   size_t size() const { return all_.size(); }
@@ -43,7 +43,7 @@ class Targets {
     Tier tier;
     bool frozen = false;
   };
-  const Target* choose_in(const Tier& tier, Balancer& balancer, TimePoint now, uint64_t random,
+  const Target* choose_in(const Tier& tier, LoadBalancer& balancer, TimePoint now, uint64_t random,
                           std::span<const Target* const> tried, bool last) const;
 
   std::vector<Target> all_;

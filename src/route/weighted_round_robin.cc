@@ -2,14 +2,14 @@
 // target at the fraction part of k × the golden ratio on the line of summed weights: by the
 // three-gap theorem no stretch of it is visited in clumps, and no call needs more than one search
 // in it, where nginx's smooth scheme visits every target.
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 namespace {
 
 constexpr uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;  // 2^64 / φ
 
-class WeightedRoundRobin final : public Balancer {
+class WeightedRoundRobin final : public LoadBalancer {
  public:
   explicit WeightedRoundRobin(uint64_t seed) : next_(seed) {}
   size_t choose(const Tier& tier, TimePoint, uint64_t) override {
@@ -22,7 +22,7 @@ class WeightedRoundRobin final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> weighted_round_robin(uint64_t seed) {
+std::unique_ptr<LoadBalancer> weighted_round_robin(uint64_t seed) {
   return std::make_unique<WeightedRoundRobin>(seed);
 }
 

@@ -1,9 +1,9 @@
 // The one place where an algorithm's name meets its file.
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 namespace cenote::route {
 
-std::unique_ptr<Balancer> make_balancer(LoadBalanceAlgorithm algorithm, uint64_t seed) {
+std::unique_ptr<LoadBalancer> make_load_balancer(LoadBalanceAlgorithm algorithm, uint64_t seed) {
   switch (algorithm) {
     case LoadBalanceAlgorithm::kRoundRobin:
       return round_robin(seed);

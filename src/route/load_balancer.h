@@ -12,22 +12,22 @@
 namespace cenote::route {
 
 // Thread-safe; holds at most a counter. `random` is any 64 bits; the caller owns the source.
-class Balancer {
+class LoadBalancer {
  public:
-  virtual ~Balancer() = default;
+  virtual ~LoadBalancer() = default;
   // An index into a tier that is not empty. Calls with the same arguments may differ: what is
   // chosen may turn out shut or tried, then the caller asks again.
   virtual size_t choose(const Tier& tier, TimePoint now, uint64_t random) = 0;
 };
 
 // `seed` lets processes that start together begin at different targets.
-std::unique_ptr<Balancer> make_balancer(LoadBalanceAlgorithm algorithm, uint64_t seed);
+std::unique_ptr<LoadBalancer> make_load_balancer(LoadBalanceAlgorithm algorithm, uint64_t seed);
 
-std::unique_ptr<Balancer> round_robin(uint64_t seed);
-std::unique_ptr<Balancer> weighted_round_robin(uint64_t seed);
-std::unique_ptr<Balancer> random_choice();
-std::unique_ptr<Balancer> least_connections();
-std::unique_ptr<Balancer> p2c_ewma();
+std::unique_ptr<LoadBalancer> round_robin(uint64_t seed);
+std::unique_ptr<LoadBalancer> weighted_round_robin(uint64_t seed);
+std::unique_ptr<LoadBalancer> random_choice();
+std::unique_ptr<LoadBalancer> least_connections();
+std::unique_ptr<LoadBalancer> p2c_ewma();
 
 // 0 to 1, of 64 random bits.
 inline double fraction(uint64_t random) {

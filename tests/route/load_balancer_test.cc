@@ -1,5 +1,5 @@
 // The algorithms: shares, and what makes a target less wanted.
-#include "route/balancer.h"
+#include "route/load_balancer.h"
 
 #include <map>
 #include <random>
@@ -26,21 +26,21 @@ Tier tier(std::vector<double> weights) {
   return Tier(std::move(targets));
 }
 
-std::map<size_t, int> shares(Balancer& balancer, const Tier& tier, int calls) {
+std::map<size_t, int> shares(LoadBalancer& balancer, const Tier& tier, int calls) {
   std::mt19937_64 random(1);
   std::map<size_t, int> counts;
   for (int i = 0; i < calls; ++i) ++counts[balancer.choose(tier, kNow, random())];
   return counts;
 }
 
-TEST(Balancer, round_robin_takes_every_target_in_turn) {
+TEST(LoadBalancer, round_robin_takes_every_target_in_turn) {
   const Tier all = tier({1, 1, 1});
   const auto balancer = round_robin(7);
   const auto counts = shares(*balancer, all, 300);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(counts.at(i), 100);
 }
 
-TEST(Balancer, weighted_round_robin_gives_each_its_weight_even_in_short_runs) {
+TEST(LoadBalancer, weighted_round_robin_gives_each_its_weight_even_in_short_runs) {
   const Tier all = tier({5, 3, 2});
   const auto balancer = weighted_round_robin(99);
   for (int run = 0; run < 20; ++run) {
@@ -51,13 +51,13 @@ TEST(Balancer, weighted_round_robin_gives_each_its_weight_even_in_short_runs) {
   }
 }
 
-TEST(Balancer, random_follows_the_weights_in_the_long_run) {
+TEST(LoadBalancer, random_follows_the_weights_in_the_long_run) {
   const Tier all = tier({3, 1});
   const auto balancer = random_choice();
   EXPECT_NEAR(shares(*balancer, all, 10'000).at(0), 7'500, 300);
 }
 
-TEST(Balancer, least_connections_goes_where_most_room_is) {
+TEST(LoadBalancer, least_connections_goes_where_most_room_is) {
   const Tier all = tier({1, 1, 1});
   for (int i = 0; i < 4; ++i) all.targets[0].load->begin();
   for (int i = 0; i < 2; ++i) all.targets[1].load->begin();
@@ -66,13 +66,13 @@ TEST(Balancer, least_connections_goes_where_most_room_is) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(balancer->choose(all, kNow, random()), 2u);
 }
 
-TEST(Balancer, least_connections_spreads_ties) {
+TEST(LoadBalancer, least_connections_spreads_ties) {
   const Tier all = tier({1, 1, 1, 1});
   const auto balancer = least_connections();
   EXPECT_EQ(shares(*balancer, all, 400).size(), 4u);
 }
 
-TEST(Balancer, p2c_ewma_prefers_the_fast_and_returns_to_the_slow_in_time) {
+TEST(LoadBalancer, p2c_ewma_prefers_the_fast_and_returns_to_the_slow_in_time) {
   const Tier all = tier({1, 1});
   for (int i = 0; i < 2; ++i) {
     all.targets[static_cast<size_t>(i)].load->begin();
@@ -88,7 +88,7 @@ TEST(Balancer, p2c_ewma_prefers_the_fast_and_returns_to_the_slow_in_time) {
   EXPECT_EQ(balancer->choose(all, later, 12345), 0u);
 }
 
-TEST(Balancer, a_target_that_fails_fast_does_not_look_fast) {
+TEST(LoadBalancer, a_target_that_fails_fast_does_not_look_fast) {
   const Tier all = tier({1, 1});
   for (int i = 0; i < 5; ++i) {
     all.targets[0].load->begin();
@@ -100,7 +100,7 @@ TEST(Balancer, a_target_that_fails_fast_does_not_look_fast) {
   EXPECT_EQ(balancer->choose(all, kNow, 7), 1u);
 }
 
-TEST(Balancer, a_target_that_just_came_back_gets_a_small_share) {
+TEST(LoadBalancer, a_target_that_just_came_back_gets_a_small_share) {
   const Tier all = tier({1, 1});
   for (const Target& target : all.targets) {
     target.load->begin();
