@@ -39,6 +39,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr Duration kBeat = std::chrono::seconds(1);
+constexpr Duration kComeBack = std::chrono::milliseconds(100);
 constexpr int kBeatsPerMetrics = 10;
 constexpr Duration kBetweenChanges = std::chrono::milliseconds(500);
 
@@ -97,20 +98,31 @@ class Connection {
     socket_.set_option(tcp::no_delay(true));
   }
 
-  // The body of an answer below 300; others end the program.
+  // The body of an answer below 300. "Come back later" is obeyed, and its wait is part of what is
+  // measured; other answers end the program.
   asio::awaitable<Json> call(http::verb method, std::string target, std::string body) {
     http::request<http::string_body> request(method, target, 11);
     request.set(http::field::host, "bench");
     if (!body.empty()) request.set(http::field::content_type, "application/json");
     request.body() = std::move(body);
     request.prepare_payload();
-    co_await http::async_write(socket_, request, asio::use_awaitable);
-    http::response_parser<http::string_body> parser;
-    parser.body_limit(uint64_t{1} << 30);
-    co_await http::async_read(socket_, buffer_, parser, asio::use_awaitable);
-    const auto& answer = parser.get();
-    if (answer.result_int() >= 300) fail(target + ": " + answer.body());
-    co_return value(parse_json(answer.body()));
+    for (;;) {
+      co_await http::async_write(socket_, request, asio::use_awaitable);
+      http::response_parser<http::string_body> parser;
+      parser.body_limit(uint64_t{1} << 30);
+      co_await http::async_read(socket_, buffer_, parser, asio::use_awaitable);
+      const auto& answer = parser.get();
+      if (answer.result() == http::status::service_unavailable) {
+        const TimePoint later = Clock::now() + kComeBack;
+        co_await sleep_until(load_, later);
+        if (answer.keep_alive()) continue;
+        socket_.close();
+        co_await open();
+        continue;
+      }
+      if (answer.result_int() >= 300) fail(target + ": " + answer.body());
+      co_return value(parse_json(answer.body()));
+    }
   }
 
  private:
