@@ -41,6 +41,7 @@ PUBLIC = {
     "pool.h": "pool",
     "deployment.h": "base",
     "failover.h": "base",
+    "partition.h": "base",
     "config.h": "config",
     "manager.h": "manager",
     "server.h": "base",
