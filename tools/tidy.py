@@ -22,11 +22,12 @@ PARTS: dict[str, list[str]] = {
     "cluster": ["base"],
     "route": ["cluster"],
     "failover": ["route"],
+    "partition": ["base"],
     "net": ["base"],
     "store": ["net"],
     "discovery": ["cluster", "net", "store"],
     "config": ["pool", "driver", "route"],
-    "manager": ["pool", "flight", "failover", "discovery", "config", "net"],
+    "manager": ["pool", "flight", "failover", "partition", "discovery", "config", "net"],
     "coordinator": ["route", "discovery", "config", "net"],
     "node": ["manager", "flight", "net"],
     "cli": ["node", "coordinator", "manager"],
@@ -47,7 +48,7 @@ PUBLIC = {
     "server.h": "base",
     "asio.h": "manager",
 }
-PURE = {"cluster", "route", "failover"}
+PURE = {"cluster", "route", "failover", "partition"}
 # A driver that specialises another: the only way in which drivers include one another.
 SPECIALISES = {"mssql": "odbc"}
 
