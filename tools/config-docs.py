@@ -10,7 +10,7 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
 IGNORED = {"auto_scaling", "retry_attempts", "log_slow_queries", "log_threshold_ms"}
-CLUSTER = ("coordinator", "discovery", "remote", "node", "load_balancer")
+CLUSTER = ("coordinator", "discovery", "remote", "node", "load_balancer", "partition")
 BEGIN = "### `config` by type\n"
 
 

@@ -22,11 +22,12 @@ PARTS: dict[str, list[str]] = {
     "cluster": ["base"],
     "route": ["cluster"],
     "failover": ["route"],
+    "partition": ["base"],
     "net": ["base"],
     "store": ["net"],
     "discovery": ["cluster", "net", "store"],
     "config": ["pool", "driver", "route"],
-    "manager": ["pool", "flight", "failover", "discovery", "config", "net"],
+    "manager": ["pool", "flight", "failover", "partition", "discovery", "config", "net"],
     "coordinator": ["route", "discovery", "config", "net"],
     "node": ["manager", "flight", "net"],
     "cli": ["node", "coordinator", "manager"],
@@ -41,12 +42,13 @@ PUBLIC = {
     "pool.h": "pool",
     "deployment.h": "base",
     "failover.h": "base",
+    "partition.h": "base",
     "config.h": "config",
     "manager.h": "manager",
     "server.h": "base",
     "asio.h": "manager",
 }
-PURE = {"cluster", "route", "failover"}
+PURE = {"cluster", "route", "failover", "partition"}
 # A driver that specialises another: the only way in which drivers include one another.
 SPECIALISES = {"mssql": "odbc"}
 

@@ -9,6 +9,7 @@
 
 #include "cenote/deployment.h"
 #include "cenote/failover.h"
+#include "cenote/partition.h"
 #include "cenote/pool.h"
 #include "cenote/server.h"
 
@@ -32,6 +33,7 @@ struct DeploymentConfig {
   CoordinatorAccess coordinator;  // of mode coordinated
   DiscoveryAccess discovery;      // of mode distributed
   NodeAccess remote;
+  PartitionOptions partition;
   LoadBalanceAlgorithm load_balancer = LoadBalanceAlgorithm::kP2cEwma;
   NodeIdentity node;
   ServerOptions server;                         // of a process that serves its pools to others

@@ -2,6 +2,7 @@
 // modes) the cluster's.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,6 +20,14 @@ struct Origin {
   std::string node;      // its id; empty: this process's own pool
   std::string location;  // of the node: "grpc://host:port"
   int attempts = 1;      // one more for each place that failed before
+  // The cluster was out of reach, and the place came from what was known of it before.
+  bool stale = false;
+  // What told of the place: "coordinator", "consul", "etcd", "list", or "cache" where it is stale;
+  // "own": this process's own pool.
+  std::string source{};
+  // When the source last confirmed what this process knew then; none: never, or no matter.
+  std::optional<std::chrono::system_clock::time_point> as_of{};
+  uint64_t config_version = 0;  // that the place had applied, as far as is known; 0: none
 };
 
 // What this process believes about the cluster.
@@ -29,6 +38,15 @@ struct ClusterStatus {
     std::string zone;
     std::string state;  // up, suspect, frozen, draining, dead
     std::vector<std::string> pools;
+    std::optional<bool> reached{};  // by this process's last probe; none: not probed
+  };
+  // Whether this process hears the cluster, as docs/partitions.md has it.
+  struct Partition {
+    std::string state = "connected";  // suspect, partitioned, local, recovering
+    std::string cause;                // "minority", "store-lost", ...; empty: nothing is missing
+    std::string reason;               // of the last change, for a person
+    Duration since{};                 // that change's age
+    double share = 1;  // of their calls that nodes get which were out of reach before
   };
   std::string source;  // the endpoints of the coordinator or the store
   std::string cluster;
@@ -38,6 +56,7 @@ struct ClusterStatus {
   std::string alarm;            // why its last answer was not taken; empty: it was
   std::string last_error;       // why it cannot be asked; empty: it answers
   std::vector<Node> nodes;
+  Partition partition{};
 };
 
 // In the modes coordinated and distributed a call goes to this process's own pool of that id; where
@@ -100,6 +119,8 @@ class DistributedPoolManager {
   // of the coordinator: a list of the same term, as new or newer, that lacks the node is not taken.
   // Empty: it holds none. Without effect in mode standalone.
   void expect_node(std::string_view node_id, uint64_t term, uint64_t revision);
+  // The operator's word that recovery_strategy manual waits for. kInterface: nothing waits for it.
+  Status recover();
 
   std::vector<PoolStatus> get_status() const;
   std::string prometheus() const;  // all pools' metrics as one exposition

@@ -162,4 +162,33 @@ std::span<const DeploymentKey> load_balancer_keys() {
   return rows;
 }
 
+std::span<const DeploymentKey> partition_keys() {
+  static constexpr auto kDuration = [](Duration PartitionOptions::* field) {
+    return [=](DeploymentConfig& config, std::string_view value) {
+      config.partition.*field = parse_duration(value).ValueOr(config.partition.*field);
+    };
+  };
+  static constexpr std::string_view kStrategies = "gradual|immediate|manual";
+  static const std::vector<DeploymentKey> rows = {
+      {"detection_interval",
+       {Kind::kDuration},
+       "Time between probes of the store or coordinator and of other nodes; 1s by default.",
+       kDuration(&PartitionOptions::detection_interval)},
+      {"recovery_strategy",
+       {Kind::kChoice, 0, 0, kStrategies},
+       "How calls come back to nodes that were out of reach; gradual by default.",
+       [](DeploymentConfig& config, std::string_view value) {
+         const auto names = split_choices(kStrategies);
+         const auto at = std::find(names.begin(), names.end(), value) - names.begin();
+         config.partition.recovery_strategy = static_cast<RecoveryStrategy>(at);
+       }},
+      {"local_cache_ttl",
+       {Kind::kDuration},
+       "Out of touch with the cluster, what was known of it serves all calls for this long, and "
+       "reads for four times as long; 300s by default.",
+       kDuration(&PartitionOptions::local_cache_ttl)},
+  };
+  return rows;
+}
+
 }  // namespace cenote

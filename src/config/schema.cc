@@ -131,19 +131,15 @@ const std::vector<DeploymentKey>& prometheus_rows() {
 
 // Keys of the modes that this version lacks. They are known, so that one file serves all modes, and
 // checked, so that it will still be right then.
-const std::vector<DeploymentKey>& rows_of(std::string_view section) {
-  static const std::vector<DeploymentKey> failover = {
+const std::vector<DeploymentKey>& failover_rows() {
+  static const std::vector<DeploymentKey> rows = {
       {"strategy", one_of("local_only|active_standby|load_balanced"), "Where queries go.", {}},
       {"primary", kText, "Of active_standby: the pool or node used while it is up.", {}},
       {"backup", kText, "Of active_standby: the one used otherwise.", {}},
       {"switch_threshold", kDuration, "Of active_standby: how long the primary must be down.", {}},
       {"pools", {Kind::kTexts}, "Of load_balanced: the pools that share the load.", {}},
       {"algorithm", one_of(kBalanceAlgorithms), "Of load_balanced: how they share it.", {}}};
-  static const std::vector<DeploymentKey> partition = {
-      {"detection_interval", kDuration, "How often the cluster's view is checked.", {}},
-      {"recovery_strategy", one_of("gradual|immediate|manual"), "How traffic comes back.", {}},
-      {"local_cache_ttl", kDuration, "How long the last view is used.", {}}};
-  return section == "failover" ? failover : partition;
+  return rows;
 }
 
 const std::vector<Section>& sections() {
@@ -155,8 +151,8 @@ const std::vector<Section>& sections() {
       {"remote", "How this process logs in to the nodes that serve pools.", remote_keys(), {}},
       {"discovery", "Where the processes of mode distributed meet.", discovery_keys(), {}},
       {"load_balancer", "How instances are chosen.", load_balancer_keys(), {}},
-      {"failover", "What happens when a database is down.", rows_of("failover"), {}},
-      {"partition", "What happens when the cluster is out of reach.", rows_of("partition"), {}},
+      {"failover", "What happens when a database is down.", failover_rows(), {}},
+      {"partition", "What happens when the cluster is out of reach.", partition_keys(), {}},
       {"metrics", "How metrics leave the process.", metrics_rows(), in_metrics}};
   return all;
 }

@@ -38,6 +38,7 @@ std::span<const DeploymentKey> coordinator_keys();
 std::span<const DeploymentKey> discovery_keys();
 std::span<const DeploymentKey> remote_keys();
 std::span<const DeploymentKey> load_balancer_keys();
+std::span<const DeploymentKey> partition_keys();
 inline constexpr std::string_view kBalanceAlgorithms =
     "round_robin|least_connections|weighted_round_robin|random|p2c_ewma";
 
