@@ -100,12 +100,13 @@ Status PoolCoordinator::load_scopes(const CallContext& context) {
     uint64_t version = 0;
     uint64_t previous = 0;
     reader.get("version", &version);
+    cluster::Rollout::Options how = options_.rollout;
     reader.get("previous", &previous);
+    reader.get("staged", &how.staged);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     Scope& scope = scopes_[item.key.substr(std::string_view("rollout/").size())];
     if (scope.rollout != nullptr && scope.rollout->version() == version) continue;
-    scope.rollout =
-        std::make_unique<cluster::Rollout>(options_.rollout, version, previous, Clock::now());
+    scope.rollout = std::make_unique<cluster::Rollout>(how, version, previous, Clock::now());
     scope.rollout_kept = true;
   }
   return Status::OK();
@@ -145,7 +146,10 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
                       {"action", action}, {"reason", reason},   {"previous", head}};
   Json answer = entry;
   answer.erase("content");
-  const Json rollout = {{"version", version}, {"previous", head}};
+  cluster::Rollout::Options how = options_.rollout;
+  // Going back is urgent and known to work.
+  if (action != "config.put") how.staged = false;
+  const Json rollout = {{"version", version}, {"previous", head}, {"staged", how.staged}};
   StoreWrite write;
   write.conditions = {{head_key(name), head_version}, {config_key(name, version), 0}};
   write.puts = {{config_key(name, version), entry.dump()},
@@ -155,9 +159,6 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
       const uint64_t written,
       commit(context, std::move(write), change, action, Json{{"scope", name}, {"version", head}},
              Json{{"scope", name}, {"version", version}, {"hash", hash}}, answer));
-  cluster::Rollout::Options how = options_.rollout;
-  // Going back is urgent and known to work.
-  if (action != "config.put") how.staged = false;
   const Lock state(state_);
   Scope& scope = scopes_[std::string(name)];
   scope.head = version;

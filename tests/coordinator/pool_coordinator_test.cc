@@ -130,6 +130,9 @@ TEST_F(Coordinator, going_back_reaches_all_nodes_at_once) {
   ASSERT_TRUE(coordinator_->rollback("default", 1, change()).ok());
   EXPECT_EQ(told(one, {2, std::nullopt, "", 0}), 3u);
   EXPECT_EQ(told(two, {2, std::nullopt, "", 0}), 3u) << "no canary first";
+  restart();
+  EXPECT_EQ(told(one, {2, std::nullopt, "", 0}), 3u);
+  EXPECT_EQ(told(two, {2, std::nullopt, "", 0}), 3u) << "nor from a coordinator that starts anew";
 }
 
 TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
