@@ -28,6 +28,13 @@ enum class FailBack : uint8_t {
   kAutomatic,  // after it was well for ActiveStandby::fail_back_after
 };
 
+// In mode distributed, whether writes go on while the store does not answer.
+enum class WithoutStore : uint8_t {
+  kKeep,  // as long as the target itself takes them: the store's outage is no outage of the
+          // database
+  kHold,  // they wait: never does this process write to a target that others have left
+};
+
 // Calls go to one of two pools.
 struct ActiveStandby {
   std::string primary;
@@ -36,6 +43,7 @@ struct ActiveStandby {
   FailBack fail_back = FailBack::kManual;
   Duration fail_back_after = std::chrono::seconds(60);
   Duration hold = std::chrono::seconds(10);  // callers wait this long for a switch, then fail
+  WithoutStore without_store = WithoutStore::kKeep;
 
   bool operator==(const ActiveStandby&) const = default;
 };

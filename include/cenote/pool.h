@@ -17,6 +17,7 @@
 #include "cenote/deadline.h"
 #include "cenote/driver.h"
 #include "cenote/error.h"
+#include "cenote/failover.h"
 #include "cenote/params.h"
 
 namespace cenote {
@@ -69,6 +70,11 @@ struct PoolConfig {
   // Asked before every connect, so that rotated passwords are taken up; must be thread-safe and
   // quick. Empty: `config`'s.
   std::function<Result<Credentials>()> credentials;
+  // "host" or "host:port" of the servers of one database. Given: a DistributedPoolManager makes a
+  // pool for each, and calls go to the one that takes writes; `failover` may say otherwise.
+  std::vector<std::string> endpoints;
+  // Of calls to this pool's id; none: the deployment's. The manager acts on it, not the pool.
+  std::optional<FailoverStrategy> failover;
 };
 
 // Options of one call. The deadline is the earlier of `timeout` from now and the pool's
@@ -164,6 +170,8 @@ class Lease {
   void give_back() noexcept;
   // Closes it instead of returning it.
   void discard() noexcept;
+  // Calls go to another database by now: what runs here is cancelled, and should begin there anew.
+  bool retired() const;
 
  private:
   friend class DatabasePool;
@@ -205,6 +213,10 @@ class DatabasePool {
   // Raises the generation: idle connections close now, checked-out ones when they return; waiters
   // stay.
   virtual void clear() = 0;
+  // The same where calls go to another database from here on: what callers keep (a lease by
+  // LocalPool::checkout(), a connection, a transaction) ends too. A statement that runs on one is
+  // cancelled; of a connection or a transaction the next is refused (kConnection, not sent).
+  virtual void retire() = 0;
   // No checkout until resume(); waiters wait.
   virtual void pause() = 0;
   virtual void resume() = 0;
@@ -222,7 +234,9 @@ class DatabasePool {
     lease.slot_ = slot;
     return lease;
   }
+  static uint32_t slot_of(const Lease& lease) { return lease.slot_; }
   virtual void give_back(uint32_t slot, Connection* connection, bool discard) noexcept = 0;
+  virtual bool retired(uint32_t slot) const = 0;
 };
 
 // ---- LocalPool

@@ -28,6 +28,10 @@ void Lease::discard() noexcept {
   std::exchange(pool_, nullptr)->give_back(slot_, std::exchange(connection_, nullptr), true);
 }
 
+bool Lease::retired() const {
+  return connection_ != nullptr && pool_->retired(slot_);
+}
+
 ConnectionPool::ConnectionPool(const PoolConfig& config, const DriverTraits& traits,
                                std::shared_ptr<Database> database,
                                std::shared_ptr<LocalMetrics> metrics,
@@ -152,7 +156,10 @@ Status ConnectionPool::refusal(const Waiter& waiter) const {
       break;
   }
   if (waiter.context.stop.stop_requested()) {
-    return make_error(ErrorKind::kCancelled, "cancelled while waiting for a connection");
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kCancelled;
+    detail.sent = Sent::kNo;
+    return make_error(std::move(detail), "cancelled while waiting for a connection");
   }
   metrics_->timed_out();
   return timeout_error(Clock::now() - waiter.since);
@@ -213,17 +220,24 @@ void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard
   const uint32_t slot = id >> 1;
   const TimePoint now = Clock::now();
   metrics_->returned_connection(now - lane.handoff.since(slot));
-  const Entry& entry = lane.entries[slot];
+  Entry& entry = lane.entries[slot];
+  if (entry.kept.load(std::memory_order_relaxed)) entry.kept = false;
   const bool clean = !discard && !stale(entry, now) && !connection->dirty();
   // After this the pool may be gone: whoever closed the connection may have been its last owner.
   if (clean && lane.handoff.release(slot, now)) return;
   give_back_slowly(lane, slot, discard);
 }
 
+bool ConnectionPool::retired(uint32_t id) const {
+  return lanes_[id & 1]->entries[id >> 1].generation.load(std::memory_order_relaxed) <
+         retired_before_.load(std::memory_order_relaxed);
+}
+
 void ConnectionPool::give_back_slowly(Lane& lane, uint32_t slot, bool discard) {
   const auto self = shared_from_this();  // while the slot is held, the pool lives
   Connection& connection = *lane.entries[slot].connection;
-  bool good = !discard && connection.usable();
+  // Nobody waits for a session to be reset that closes anyway.
+  bool good = !discard && connection.usable() && !retired(lease_slot(lane.index, slot));
   if (good && connection.dirty()) {
     lane.handoff.set_busy(slot);
     good = connection.reset({Deadline::in(config_.pool.reset_timeout), {}}).ok();

@@ -44,9 +44,16 @@ class ConnectionPool final : public DatabasePool,
   PoolStatus status() const override;
   Status resize(int max_connections, int min_connections) override;
   void clear() override;
+  void retire() override;
   void pause() override;
   void resume() override;
   Status drain(Deadline deadline) override;
+
+  // The caller keeps it for more than one statement, so that retire() ends it.
+  void kept(const Lease& lease) {
+    const uint32_t id = slot_of(lease);
+    lanes_[id & 1]->entries[id >> 1].kept = true;
+  }
 
   // Refuses what waits and cancels what runs, without waiting.
   void abort();
@@ -70,6 +77,7 @@ class ConnectionPool final : public DatabasePool,
   struct Entry {
     std::unique_ptr<Connection> connection;  // of the slot's holder, as is the next
     bool fresh = false;                      // made, but not used yet
+    std::atomic<bool> kept{false};           // for more than one statement
     std::shared_ptr<ConnectionPool> pool;    // while the connection is open
     std::atomic<uint64_t> generation{0};
     std::atomic<TimePoint> expires{TimePoint::max()};
@@ -93,6 +101,7 @@ class ConnectionPool final : public DatabasePool,
     std::unique_ptr<InterruptGuard> guard;
   };
   void give_back(uint32_t slot, Connection* connection, bool discard) noexcept override;
+  bool retired(uint32_t slot) const override;
   // Cleans, closes or hands over: whatever is more than making the slot idle.
   void give_back_slowly(Lane& lane, uint32_t slot, bool discard);
 
@@ -133,6 +142,8 @@ class ConnectionPool final : public DatabasePool,
   void log_leaks(Lane& lane, TimePoint now);
   void close();
   void cancel_running();
+  // Those that retire() ended.
+  void cancel_retired();
   // Closes all idle connections that are stale.
   void sweep(Lane& lane);
 
@@ -149,6 +160,7 @@ class ConnectionPool final : public DatabasePool,
   // One, or where the driver has a read lane: the writer's and the readers'. Never changed.
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> retired_before_{0};  // generations that retire() ended
   std::atomic<bool> paused_{false};
   std::atomic<bool> closed_{false};
 

@@ -138,6 +138,18 @@ void ConnectionPool::cancel_running() {
   }
 }
 
+void ConnectionPool::cancel_retired() {
+  for (const auto& lane : lanes_) {
+    for (uint32_t slot = 0; slot < lane->entries.size(); ++slot) {
+      Entry& entry = lane->entries[slot];
+      if (!entry.kept || entry.generation >= retired_before_) continue;
+      ++entry.pins;  // as above
+      if (lane->handoff.state(slot) == SlotState::kActive) entry.connection->cancel();
+      if (--entry.pins == 0) entry.pins.notify_all();
+    }
+  }
+}
+
 std::optional<Result<Probe>> ConnectionPool::probe(const CallContext& context) {
   if (closed_) return std::nullopt;
   Lane& lane = *lanes_.back();

@@ -104,6 +104,12 @@ void ConnectionPool::clear() {
   for (const auto& lane : lanes_) sweep(*lane);
 }
 
+void ConnectionPool::retire() {
+  retired_before_ = ++generation_;
+  clear();
+  cancel_retired();
+}
+
 void ConnectionPool::pause() {
   paused_ = true;
   for (const auto& lane : lanes_) lane->handoff.set_paused(true);
@@ -168,6 +174,8 @@ void ConnectionPool::keep(TimePoint now, Duration unnoticed) {
   if (unnoticed > kSuspensionLimit) clear();
   metrics_->sample(now);
   for (const auto& lane : lanes_) keep_lane(*lane, now);
+  // A statement that was not sent yet is missed by the first cancel.
+  if (retired_before_ > 0) cancel_retired();
 }
 
 void ConnectionPool::keep_lane(Lane& lane, TimePoint now) {

@@ -75,6 +75,11 @@ LocalPool::Parts& LocalPool::renew_after_fork() const {
 
 Result<std::shared_ptr<LocalPool>> LocalPool::open(PoolConfig config) {
   ARROW_ASSIGN_OR_RAISE(const Driver* driver, find_driver(config.type));
+  if (!config.endpoints.empty()) {
+    return make_error(ErrorKind::kConfig, "pool '" + config.id +
+                                              "' has endpoints, which need a manager that chooses "
+                                              "among them: create it there, or give one host");
+  }
   Result<std::shared_ptr<Database>> database = driver->open(config.config);
   if (!database.ok()) return with_origin(database.status(), config.id, "");
   auto again = [driver, keys = config.config] { return driver->open(keys); };
@@ -158,6 +163,35 @@ Result<Lease> LocalPool::Parts::take(const Call& call) const {
   return with_origin(lease.status(), config.id, database->endpoint());
 }
 
+Status LocalPool::Parts::check_retired(const Lease& lease) const {
+  return lease.retired() ? retired_error(Sent::kNo) : Status::OK();
+}
+
+Status LocalPool::Parts::retired_error(Sent sent) const {
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kConnection;
+  detail.pool = config.id;
+  detail.endpoint = database->endpoint();
+  detail.sent = sent;
+  return make_error(
+      std::move(detail),
+      "pool '" + config.id + "': calls go to another database than " + database->endpoint() +
+          " since this connection was taken, so it has ended" +
+          (sent == Sent::kNo ? "" : "; whether the statement took effect is unknown") +
+          "; take another, and begin your transaction anew");
+}
+
+Status LocalPool::Parts::failed_on(Lease& lease, const Status& error, TimePoint begin) const {
+  Status status = finish(error, begin, -1);
+  // "query_canceled", which retire() asked for.
+  const ErrorDetail* detail = error_detail(status);
+  const bool cancelled =
+      detail != nullptr && (detail->kind == ErrorKind::kCancelled || detail->sqlstate == "57014");
+  if (cancelled && lease.retired()) status = retired_error(Sent::kMaybe);
+  if (poisons_connection(status)) lease.discard();
+  return status;
+}
+
 Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, const Call& call,
                                                                  std::string_view sql,
                                                                  const Params& params,
@@ -169,18 +203,15 @@ Result<std::shared_ptr<arrow::Table>> LocalPool::Parts::query_on(Lease& lease, c
     (void)finish(Status::OK(), begin, (*table)->num_rows());
     return table;
   }
-  const Status status = finish(table.status(), begin, -1);
-  if (poisons_connection(status)) lease.discard();
-  return status;
+  return failed_on(lease, table.status(), begin);
 }
 
 Result<int64_t> LocalPool::Parts::execute_on(Lease& lease, const Call& call, std::string_view sql,
                                              const Params& params) const {
   const TimePoint begin = Clock::now();
   Result<int64_t> affected = lease->execute(call.context, sql, params);
-  const Status status = finish(affected.status(), begin, -1);
-  if (poisons_connection(status)) lease.discard();
-  ARROW_RETURN_NOT_OK(status);
+  if (!affected.ok()) return failed_on(lease, affected.status(), begin);
+  (void)finish(Status::OK(), begin, -1);
   return affected;
 }
 
@@ -189,9 +220,8 @@ Result<int64_t> LocalPool::Parts::ingest_on(Lease& lease, const Call& call,
                                             arrow::RecordBatchReader& rows) const {
   const TimePoint begin = Clock::now();
   Result<int64_t> inserted = lease->ingest(call.context, target, rows);
-  const Status status = finish(inserted.status(), begin, -1);
-  if (poisons_connection(status)) lease.discard();
-  ARROW_RETURN_NOT_OK(status);
+  if (!inserted.ok()) return failed_on(lease, inserted.status(), begin);
+  (void)finish(Status::OK(), begin, -1);
   return inserted;
 }
 
@@ -243,7 +273,9 @@ Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatch
 
 Result<Lease> LocalPool::checkout(const QueryOptions& options) {
   const Parts& mine = parts();
-  return mine.take(mine.call("checkout", options, true));
+  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(mine.call("checkout", options, true)));
+  mine.connection_pool->kept(lease);
+  return lease;
 }
 
 PoolStatus LocalPool::get_status() const {

@@ -65,9 +65,14 @@ struct LocalPool::Parts {
   // Of a commit: `options`, else the limit.
   CallContext commit_context(const QueryOptions& options, const StepLimit& limit) const;
   Result<Lease> take(const Call& call) const;
+  // Why a lease that was kept is of no use any more; OK if it is.
+  Status check_retired(const Lease& lease) const;
+  Status retired_error(Sent sent) const;
   // Counts a statement that ended; returns its status with the origin filled in. `rows` below zero
   // where it returns none.
   Status finish(const Status& status, TimePoint begin, int64_t rows) const;
+  // The same of one that failed there; a lease that it spoilt is discarded.
+  Status failed_on(Lease& lease, const Status& error, TimePoint begin) const;
   // Each runs one call on a connection; one that a failure spoilt is discarded.
   Result<std::shared_ptr<arrow::Table>> query_on(Lease& lease, const Call& call,
                                                  std::string_view sql, const Params& params,

@@ -31,7 +31,7 @@ struct PooledConnection::State {
           ErrorKind::kInterface,
           "a stream of this connection is still open; read it to its end or close it first");
     }
-    return Status::OK();
+    return parts->check_retired(lease);
   }
 
   Call call(std::string_view sql, const QueryOptions& options) const {
@@ -45,6 +45,8 @@ struct PooledConnection::State {
 
   Status end(bool commit, const CallContext& context) {
     if (!lease) return ready();
+    // What calls have left must not be committed there.
+    if (commit) ARROW_RETURN_NOT_OK(parts->check_retired(lease));
     if (const auto reader = stream.lock()) (void)reader->detach();
     const Status status = commit ? lease->commit(context) : lease->rollback(context);
     // After a failed roll-back nobody knows what the session still holds.
@@ -89,6 +91,7 @@ void PooledConnection::open_async(std::shared_ptr<LocalPool> pool, QueryOptions 
         state->parts = &parts;
         state->lease = std::move(*lease);
         state->limit = limit;
+        parts.connection_pool->kept(state->lease);
         if (begin) {
           const Status status = state->lease->begin(context, *begin);
           if (!status.ok()) {
@@ -110,6 +113,7 @@ Result<PooledConnection> PooledConnection::open(std::shared_ptr<LocalPool> pool,
   state->parts = &LocalPoolAccess::parts(*pool);
   const Call call = state->parts->call("connection", options, true);
   ARROW_ASSIGN_OR_RAISE(state->lease, state->parts->take(call));
+  state->parts->connection_pool->kept(state->lease);
   state->pool = std::move(pool);
   state->limit = StepLimit(call);
   if (begin) {

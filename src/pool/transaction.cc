@@ -96,7 +96,7 @@ class LocalTransaction final : public Transaction::State {
           ErrorKind::kInterface,
           "a stream of this transaction is still open; read it to its end or close it first");
     }
-    return Status::OK();
+    return parts_.check_retired(lease_);
   }
   Call call(std::string_view sql, const QueryOptions& options) const {
     return parts_.call(sql, options, true);
@@ -148,6 +148,7 @@ Result<Transaction> LocalPool::begin_on(Lease lease, const Call& call,
     if (poisons_connection(status)) lease.discard();
     return with_origin(status, mine.config.id, mine.database->endpoint());
   }
+  mine.connection_pool->kept(lease);
   return Transaction(std::make_unique<LocalTransaction>(shared_from_this(), mine, std::move(lease),
                                                         StepLimit(call)));
 }
