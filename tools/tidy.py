@@ -25,7 +25,7 @@ PARTS: dict[str, list[str]] = {
     "partition": ["base"],
     "net": ["base"],
     "store": ["net"],
-    "discovery": ["cluster", "net", "store"],
+    "discovery": ["cluster", "failover", "net", "store"],
     "config": ["pool", "driver", "route"],
     "manager": ["pool", "flight", "failover", "partition", "discovery", "config", "net"],
     "coordinator": ["route", "discovery", "config", "net"],
