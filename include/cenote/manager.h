@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +30,31 @@ struct Origin {
   // When the source last confirmed what this process knew then; none: never, or no matter.
   std::optional<std::chrono::system_clock::time_point> as_of{};
   uint64_t config_version = 0;  // that the place had applied, as far as is known; 0: none
+  std::string target{};  // of a pool with a failover strategy: the pool or endpoint that answered
+};
+
+// A pool with a failover strategy, or with several endpoints.
+struct FailoverStatus {
+  struct Target {
+    std::string name;
+    std::string state;  // writable, read-only, dead, overloaded, unauthorised, unknown; of
+                        // load_balanced also down, ejected
+    std::string error;  // of its last check; empty: it passed
+  };
+  std::string id;
+  std::string strategy;  // active_standby, load_balanced
+  // active, suspect, confirm, switching, failback_wait, latched; panic; starting: who is active was
+  // not learned yet
+  std::string state;
+  uint64_t epoch = 0;
+  std::string store;        // what keeps the epochs
+  std::string store_error;  // why it cannot be asked; empty: it answers
+  std::string active;       // of active_standby
+  bool takes_writes = false;
+  std::string why;  // why it takes none
+  std::vector<Target> targets;
+  std::vector<std::string> events;         // the last ones, oldest first
+  std::map<std::string, uint64_t> counts;  // of all, by the kind that each begins with
 };
 
 // What this process believes about the cluster.
@@ -81,7 +108,8 @@ class DistributedPoolManager {
 
   // kConfig if the id is taken.
   Result<std::shared_ptr<LocalPool>> create_pool(PoolConfig config);
-  // A pool of this process. kUnknownPool names the pools there are.
+  // A pool of this process; where a failover strategy stands for that id, the one that calls go to
+  // at this moment. kUnknownPool names the pools there are.
   Result<std::shared_ptr<LocalPool>> pool(std::string_view id) const;
   // Drains it (refusing new work at once), then forgets it.
   Status remove_pool(std::string_view id, Deadline deadline);
@@ -122,6 +150,16 @@ class DistributedPoolManager {
   // The operator's word that recovery_strategy manual waits for. kInterface: nothing waits for it.
   Status recover();
 
+  // Whether calls to that id may go to more than one pool of this process.
+  bool has_failover(std::string_view pool_id) const;
+  // Of each pool with a failover strategy or several endpoints.
+  std::vector<FailoverStatus> failover_status() const;
+  // Sends the calls of an active_standby pool to `to`, or where that is empty to the best other
+  // target; releases the latch. The target that calls go to now; with `dry_run`, that they would.
+  // An error says why not: a database is never promoted.
+  Result<std::string> failover(std::string_view pool_id, std::string_view to, bool dry_run = false);
+
+  // Of a pool with several endpoints: the active one's.
   std::vector<PoolStatus> get_status() const;
   std::string prometheus() const;  // all pools' metrics as one exposition
 

@@ -91,15 +91,17 @@ class Frame:
     def meta(self) -> dict[str, Any]:
         """Where the frame came from, and how old it is.
 
-        `pool_id`, `node`, `location`, `attempts`, `stale`, `as_of` (UTC). `node` and `location` are None for a pool
-        of this process; `attempts` counts the places that were asked.
+        `pool_id`, `node`, `location`, `attempts`, `target`, `stale`, `as_of` (UTC). `node` and `location` are None for
+        a pool of this process; `attempts` counts the places that were asked; `target` is the pool or endpoint that
+        answered where a failover strategy chose it.
         """
-        node, location, attempts = self._core.origin() or ("", "", 1)
+        node, location, attempts, target = self._core.origin() or ("", "", 1, "")
         return {
             "pool_id": self._pool_id,
             "node": node or None,
             "location": location or None,
             "attempts": attempts,
+            "target": target or None,
             "stale": False,
             "as_of": datetime.datetime.fromtimestamp(self._as_of, datetime.timezone.utc),
         }

@@ -120,6 +120,8 @@ def keys_of(config: Mapping[str, Any]) -> dict[str, str]:
             flat.update(keys_of(value))
         elif isinstance(value, bool):
             flat[key] = "true" if value else "false"
+        elif isinstance(value, (list, tuple)):
+            flat[key] = ",".join(map(str, value))
         elif value is not None:
             flat[key] = str(value)
     return flat

@@ -270,7 +270,7 @@ void bind_async(nb::class_<ClusterPool>& pool) {
 }  // namespace
 
 nb::object pool_object(const Manager& manager, const std::string& id) {
-  if (manager->mode() == DeploymentMode::kStandalone) {
+  if (manager->mode() == DeploymentMode::kStandalone && !manager->has_failover(id)) {
     return nb::cast(PoolHandle(unwrap(manager->pool(id))));
   }
   return nb::cast(ClusterPool{Held<DistributedPoolManager>(manager), id});

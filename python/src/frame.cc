@@ -110,7 +110,7 @@ void bind_frame(nb::module_& module) {
            [](const Frame& frame) -> nb::object {
              if (!frame.origin) return nb::none();
              return nb::make_tuple(frame.origin->node, frame.origin->location,
-                                   frame.origin->attempts);
+                                   frame.origin->attempts, frame.origin->target);
            })
       .def("num_columns", [](const Frame& frame) { return frame.table->num_columns(); })
       .def("columns", [](const Frame& frame) { return frame.table->ColumnNames(); })

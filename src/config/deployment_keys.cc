@@ -2,7 +2,9 @@
 // way to nodes, the choice among them.
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/schema.h"
@@ -25,6 +27,8 @@ auto text(Part DeploymentConfig::* part, std::string Part::* field) {
   return [=](DeploymentConfig& config, std::string_view value) { config.*part.*field = value; };
 }
 
+}  // namespace
+
 LoadBalanceAlgorithm algorithm_named(std::string_view name) {
   const auto names = split_choices(kBalanceAlgorithms);
   for (size_t i = 0; i < names.size(); ++i) {
@@ -33,7 +37,36 @@ LoadBalanceAlgorithm algorithm_named(std::string_view name) {
   return LoadBalanceAlgorithm::kP2cEwma;
 }
 
-}  // namespace
+FailoverStrategy make_strategy(std::string_view name,
+                               const std::map<std::string, std::string, std::less<>>& keys,
+                               std::vector<std::string> pools) {
+  const auto text = [&](const char* key) {
+    const auto found = keys.find(key);
+    return found == keys.end() ? std::string() : found->second;
+  };
+  const auto duration = [&](const char* key, Duration* value) {
+    const auto found = keys.find(key);
+    if (found != keys.end()) *value = parse_duration(found->second).ValueOr(*value);
+  };
+  if (name == "active_standby") {
+    ActiveStandby standby;
+    standby.primary = text("primary");
+    standby.backup = text("backup");
+    duration("switch_threshold", &standby.switch_threshold);
+    duration("fail_back_after", &standby.fail_back_after);
+    duration("hold", &standby.hold);
+    if (text("fail_back") == "automatic") standby.fail_back = FailBack::kAutomatic;
+    if (text("without_store") == "hold") standby.without_store = WithoutStore::kHold;
+    return standby;
+  }
+  if (name == "load_balanced") {
+    LoadBalanced balanced;
+    balanced.pools = std::move(pools);
+    if (!text("algorithm").empty()) balanced.algorithm = algorithm_named(text("algorithm"));
+    return balanced;
+  }
+  return LocalOnly{};
+}
 
 std::span<const DeploymentKey> node_keys() {
   static constexpr auto kNode = &DeploymentConfig::node;

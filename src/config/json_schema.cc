@@ -110,6 +110,15 @@ Json driver_schema(const DriverTraits& traits) {
   for (const std::string_view name : ignored_originals()) {
     properties[std::string(name)] = {{"description", "Of the original; means nothing here."}};
   }
+  if (has_endpoints(traits)) {
+    properties["endpoints"] = {
+        {"description",
+         "Servers of the one database, as host or host:port, in place of host and port; calls go "
+         "to the one that takes writes."},
+        {"type", "array"},
+        {"minItems", 1},
+        {"items", {{"type", "string"}}}};
+  }
   Json required = Json::array();
   for (const OptionSpec& option : traits.options) {
     properties[std::string(option.name)] = value_schema(rule_of(option), option.doc);

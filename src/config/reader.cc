@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -140,8 +141,11 @@ class Reader {
     for (const Section& section : deployment_sections()) {
       ARROW_RETURN_NOT_OK(read_section(deployment[std::string(section.name)], section, &config));
     }
-    ARROW_RETURN_NOT_OK(check_failover(deployment["failover"]));
+    if (deployment["failover"]) {
+      ARROW_ASSIGN_OR_RAISE(config.failover, read_failover(deployment["failover"]));
+    }
     ARROW_RETURN_NOT_OK(read_pools(deployment["pools"], &config.pools));
+    ARROW_RETURN_NOT_OK(check_failovers(deployment, config));
     ARROW_RETURN_NOT_OK(read_server(root["server"], &config));
     ARROW_RETURN_NOT_OK(check_cluster(deployment, config));
     return config;
@@ -271,13 +275,73 @@ class Reader {
   }
 
   // Of the deployment or of a pool; its keys have been checked.
-  Status check_failover(const YAML::Node& node) const {
-    if (!node) return Status::OK();
+  Result<FailoverStrategy> read_failover(const YAML::Node& node) const {
     if (!node["strategy"]) return error(node, "strategy", "is missing in failover");
     ARROW_ASSIGN_OR_RAISE(const Value strategy, scalar(node["strategy"], "strategy"));
-    if (strategy.text == "local_only") return Status::OK();
-    return error(node["strategy"], "strategy",
-                 strategy.shown + " is not in this version; write local_only");
+    std::map<std::string, std::string, std::less<>> given;
+    std::vector<std::string> pools;
+    for (const auto& pair : node) {
+      const std::string& key = pair.first.Scalar();
+      if (key == "pools") {
+        for (const YAML::Node& each : pair.second) {
+          ARROW_ASSIGN_OR_RAISE(Value id, scalar(each, key));
+          pools.push_back(std::move(id.text));
+        }
+      } else {
+        ARROW_ASSIGN_OR_RAISE(Value value, scalar(pair.second, key));
+        if (!value.pending) given[key] = std::move(value.text);
+      }
+    }
+    return make_strategy(strategy.text, given, std::move(pools));
+  }
+
+  // That each pool of a strategy is there; a pool with endpoints needs none to be named.
+  Status check_failover(const YAML::Node& node, const FailoverStrategy& strategy,
+                        const DeploymentConfig& config, const PoolConfig* owner) const {
+    const std::vector<PoolConfig>& pools = config.pools;
+    const bool endpoints = owner != nullptr && !owner->endpoints.empty();
+    std::vector<std::pair<const char*, std::string>> names;
+    if (const auto* standby = std::get_if<ActiveStandby>(&strategy)) {
+      names = {{"primary", standby->primary}, {"backup", standby->backup}};
+      if (!endpoints && standby->primary == standby->backup && !standby->primary.empty()) {
+        return error(node["backup"], "backup", "is the primary; name another pool");
+      }
+    } else if (const auto* balanced = std::get_if<LoadBalanced>(&strategy)) {
+      for (const std::string& id : balanced->pools) names.emplace_back("pools", id);
+      if (names.empty()) names.emplace_back("pools", "");
+    }
+    for (const auto& [key, id] : names) {
+      if (endpoints) {
+        if (!id.empty()) {
+          return error(node[key], key, "is of no use in a pool with endpoints; leave it out");
+        }
+        continue;
+      }
+      if (id.empty()) return error(node, key, "is missing in failover");
+      std::string known;
+      const auto found = std::find_if(pools.begin(), pools.end(), [&](const PoolConfig& each) {
+        if (each.endpoints.empty()) known += (known.empty() ? "" : ", ") + shortened(each.id);
+        return each.id == id && each.endpoints.empty();
+      });
+      // Elsewhere than in mode standalone it may be a pool of nodes.
+      if (found != pools.end() || !resolve_ || config.mode != DeploymentMode::kStandalone) continue;
+      return error(node[key], key,
+                   "names no pool of this file that has one endpoint; " +
+                       (known.empty() ? "there is none" : "there are: " + known));
+    }
+    return Status::OK();
+  }
+
+  Status check_failovers(const YAML::Node& deployment, const DeploymentConfig& config) const {
+    const YAML::Node& own = deployment["failover"];
+    if (own) ARROW_RETURN_NOT_OK(check_failover(own, config.failover, config, nullptr));
+    for (size_t i = 0; i < config.pools.size(); ++i) {
+      const PoolConfig& pool = config.pools[i];
+      if (!pool.failover) continue;
+      ARROW_RETURN_NOT_OK(
+          check_failover(deployment["pools"][i]["failover"], *pool.failover, config, &pool));
+    }
+    return Status::OK();
   }
 
   Status read_server(const YAML::Node& node, DeploymentConfig* config) const {
@@ -385,7 +449,9 @@ class Reader {
     }
     DeploymentConfig unused;
     ARROW_RETURN_NOT_OK(read_section(node["failover"], failover_section(), &unused));
-    ARROW_RETURN_NOT_OK(check_failover(node["failover"]));
+    if (node["failover"]) {
+      ARROW_ASSIGN_OR_RAISE(pool->failover, read_failover(node["failover"]));
+    }
     // Before the sections, so that those win over the original's flat keys.
     ARROW_RETURN_NOT_OK(read_driver_config(node["config"], (*driver)->traits(), pool));
     ARROW_RETURN_NOT_OK(read_part(node["pool"], "pool", pool_keys(), pool));
@@ -405,6 +471,20 @@ class Reader {
     return read_keys(node, rows, pool);
   }
 
+  Status read_endpoints(const YAML::Node& node, const DriverTraits& traits,
+                        PoolConfig* pool) const {
+    if (!node.IsSequence())
+      return error(node, "endpoints", "must be a list: [host:port, host:port]");
+    bool pending = false;
+    for (const YAML::Node& each : node) {
+      ARROW_ASSIGN_OR_RAISE(Value value, scalar(each, "endpoints"));
+      pending = pending || value.pending;
+      pool->endpoints.push_back(std::move(value.text));
+    }
+    const Status status = pending ? Status::OK() : check_endpoints(traits, pool->endpoints);
+    return status.ok() ? status : error(node, "endpoints", status.message());
+  }
+
   Status read_driver_config(const YAML::Node& node, const DriverTraits& traits,
                             PoolConfig* pool) const {
     ARROW_RETURN_NOT_OK(check_map(node, "config", {}));
@@ -416,6 +496,10 @@ class Reader {
     }
     for (const auto& pair : node) {
       const std::string& key = pair.first.Scalar();
+      if (key == "endpoints" && has_endpoints(traits)) {
+        ARROW_RETURN_NOT_OK(read_endpoints(pair.second, traits, pool));
+        continue;
+      }
       const OptionSpec* own = find_option(traits, key);
       if (own != nullptr) {
         const bool is_path = own->type == OptionType::kPath;

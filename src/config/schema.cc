@@ -129,16 +129,35 @@ const std::vector<DeploymentKey>& prometheus_rows() {
   return rows;
 }
 
-// Keys of the modes that this version lacks. They are known, so that one file serves all modes, and
-// checked, so that it will still be right then.
+// The reader reads them itself, since a pool may have them too.
 const std::vector<DeploymentKey>& failover_rows() {
   static const std::vector<DeploymentKey> rows = {
       {"strategy", one_of("local_only|active_standby|load_balanced"), "Where queries go.", {}},
-      {"primary", kText, "Of active_standby: the pool or node used while it is up.", {}},
+      {"primary", kText, "Of active_standby: the pool used while it is up.", {}},
       {"backup", kText, "Of active_standby: the one used otherwise.", {}},
-      {"switch_threshold", kDuration, "Of active_standby: how long the primary must be down.", {}},
+      {"switch_threshold",
+       kDuration,
+       "Of active_standby: how long the active target must be down until it is left; 5s.",
+       {}},
+      {"fail_back",
+       one_of("manual|automatic"),
+       "Of active_standby: how calls come back to the primary; manual.",
+       {}},
+      {"fail_back_after",
+       kDuration,
+       "Of fail_back automatic: how long the primary must be well without a break; 60s.",
+       {}},
+      {"hold", kDuration, "Of active_standby: how long callers wait for a switch; 10s.", {}},
+      {"without_store",
+       one_of("keep|hold"),
+       "Of active_standby in mode distributed: whether writes go on while the store does not "
+       "answer; keep.",
+       {}},
       {"pools", {Kind::kTexts}, "Of load_balanced: the pools that share the load.", {}},
-      {"algorithm", one_of(kBalanceAlgorithms), "Of load_balanced: how they share it.", {}}};
+      {"algorithm",
+       one_of(kBalanceAlgorithms),
+       "Of load_balanced: how they share it; round_robin.",
+       {}}};
   return rows;
 }
 
@@ -221,6 +240,32 @@ const OptionSpec* find_option(const DriverTraits& traits, std::string_view name)
   const auto option = std::find_if(traits.options.begin(), traits.options.end(),
                                    [name](const OptionSpec& each) { return each.name == name; });
   return option == traits.options.end() ? nullptr : &*option;
+}
+
+bool has_endpoints(const DriverTraits& traits) {
+  return find_option(traits, "host") != nullptr && find_option(traits, "port") != nullptr;
+}
+
+Status check_endpoints(const DriverTraits& traits, const std::vector<std::string>& endpoints) {
+  const auto bad = [](const std::string& what) { return make_error(ErrorKind::kConfig, what); };
+  if (!has_endpoints(traits)) {
+    return bad("type " + std::string(traits.name) + " has no hosts, so no endpoints either");
+  }
+  if (endpoints.empty()) return bad("must name a server at least: [host:port, host:port]");
+  for (auto each = endpoints.begin(); each != endpoints.end(); ++each) {
+    const size_t colon = each->rfind(':');
+    const std::string port = colon == std::string::npos ? "1" : each->substr(colon + 1);
+    const Result<int64_t> number = parse_integer(port);
+    const bool bracketed = each->ends_with(']');
+    if (each->empty() || colon == 0 || each->find_first_of("@/ ") != std::string::npos ||
+        (!bracketed && (!number.ok() || *number < 1 || *number > 65'535))) {
+      return bad("must be host or host:port, without a name or password");
+    }
+    if (std::find(endpoints.begin(), each, *each) != each) {
+      return bad("'" + *each + "' is given twice");
+    }
+  }
+  return Status::OK();
 }
 
 Status check_driver_key(const DriverTraits& traits, std::string_view key, std::string_view value,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,12 @@ std::span<const DeploymentKey> load_balancer_keys();
 std::span<const DeploymentKey> partition_keys();
 inline constexpr std::string_view kBalanceAlgorithms =
     "round_robin|least_connections|weighted_round_robin|random|p2c_ewma";
+LoadBalanceAlgorithm algorithm_named(std::string_view name);
+// Of the other keys of a `failover:` section, which have passed their rules.
+FailoverStrategy make_strategy(std::string_view name,
+                               const std::map<std::string, std::string, std::less<>>& keys,
+                               std::vector<std::string> pools);
+std::vector<std::string> split_list(std::string_view list);  // by commas, blanks around them off
 
 // A section of `deployment:`, with sections of its own.
 struct Section {
@@ -66,6 +73,10 @@ bool is_ignored_original(std::string_view name);
 
 ValueRule rule_of(const OptionSpec& option);
 const OptionSpec* find_option(const DriverTraits& traits, std::string_view name);
+// Whether a pool of it may have `endpoints`.
+bool has_endpoints(const DriverTraits& traits);
+// Each must be host or host:port, and given once.
+Status check_endpoints(const DriverTraits& traits, const std::vector<std::string>& endpoints);
 
 // Checks a driver's `config:` against its table: unknown keys, values, required ones. `near` are
 // keys that may have been meant though they are not the driver's.

@@ -78,6 +78,12 @@ Result<PoolConfig> pool_from_keys(std::string_view pool_id, std::string_view typ
   std::vector<std::string_view> near;
   for (const PoolKey& row : pool_keys()) near.push_back(row.name);
   for (const auto& [key, value] : keys) {
+    if (key == "endpoints") {
+      pool.endpoints = split_list(value);
+      const Status status = check_endpoints(traits, pool.endpoints);
+      if (!status.ok()) return bad("pool '" + pool.id + "': endpoints: " + status.message());
+      continue;
+    }
     const bool own = find_option(traits, key) != nullptr;
     const PoolKey* row = own ? nullptr : find_key(pool_keys(), key);
     if (row == nullptr && !own) row = find_original(key);

@@ -62,7 +62,8 @@ Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
 
 bool same(const PoolConfig& a, const PoolConfig& b) {
   return a.id == b.id && a.type == b.type && a.config == b.config && a.pool == b.pool &&
-         a.health == b.health && !a.credentials && !b.credentials;
+         a.health == b.health && a.endpoints == b.endpoints && a.failover == b.failover &&
+         !a.credentials && !b.credentials;
 }
 
 }  // namespace
@@ -76,19 +77,30 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
   auto parts = std::make_unique<Parts>();
   parts->mode = config.mode;
   parts->fallback_strategy_ = std::move(config.failover);
+  DeploymentConfig meeting;
+  meeting.mode = config.mode;
+  meeting.discovery = config.discovery;
+  meeting.node = config.node;
+  meeting.server.node_id = config.server.node_id;
+  parts->open_epochs_ = [meeting = std::move(meeting)] { return open_epochs(meeting); };
+  ARROW_ASSIGN_OR_RAISE(parts->epochs_, parts->open_epochs_());
   std::unique_ptr<DistributedPoolManager> manager(new DistributedPoolManager(std::move(parts)));
   for (PoolConfig& pool : config.pools) {
-    ARROW_RETURN_NOT_OK(manager->create_pool(std::move(pool)));
+    ARROW_RETURN_NOT_OK(manager->parts_->open_pool(std::move(pool)));
   }
   if (config.mode != DeploymentMode::kStandalone) {
     ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
   }
+  ARROW_RETURN_NOT_OK(manager->parts_->join_all());
   if (config.mode == DeploymentMode::kCoordinated) {
     ARROW_ASSIGN_OR_RAISE(auto aggregator, discovery::coordinator_metrics(coordinator_options(
                                                config.coordinator, config.metrics)));
     manager->parts_->distributed_metrics_ = std::make_unique<DistributedMetrics>(
-        [router = manager->parts_->router_.get()] {
-          return cluster::MetricsReport{1, router->samples()};
+        [parts = manager->parts_.get()] {
+          cluster::MetricsReport report{1, parts->router_->samples()};
+          for (auto& sample : parts->failover_samples())
+            report.samples.push_back(std::move(sample));
+          return report;
         },
         std::move(aggregator), config.metrics.export_interval);
   }
@@ -107,22 +119,30 @@ DeploymentMode DistributedPoolManager::mode() const {
 }
 
 Result<std::shared_ptr<LocalPool>> DistributedPoolManager::create_pool(PoolConfig config) {
-  // Asked twice: before a pool is opened in vain, and again since opening holds no lock.
-  ARROW_RETURN_NOT_OK(parts_->check_free(config.id));
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<LocalPool> made, LocalPool::open(std::move(config)));
-  return parts_->add(std::move(made));
+  const bool joins = config.endpoints.empty() && config.failover.has_value();
+  const std::string id = config.id;
+  ARROW_ASSIGN_OR_RAISE(auto made, parts_->open_pool(std::move(config)));
+  if (!joins) return made;
+  const Status joined = parts_->join(id, *made->config().failover);
+  if (joined.ok()) return made;
+  (void)remove_pool(id, Deadline::in({}));
+  return joined;
 }
 
 Result<std::shared_ptr<LocalPool>> DistributedPoolManager::pool(std::string_view id) const {
-  std::string known;
-  const Lock lock(parts_->mutex_);
-  for (const auto& pool : parts_->local_pools_) {
-    if (pool->id() == id) return pool;
-    known += (known.empty() ? "" : ", ") + pool->id();
+  if (const auto group = parts_->group(id)) {
+    const FailoverGroup::Member& active = group->members()[group->current()];
+    if (active.pool != nullptr) return active.pool;
+    return make_error(ErrorKind::kNotSupported, "pool '" + std::string(id) +
+                                                    "': its calls go to '" + active.name +
+                                                    "' on other nodes at present");
   }
+  if (auto found = parts_->find(id)) return found;
+  std::string known;
   if (parts_->left_behind()) {
     return make_error(ErrorKind::kInterface, "pool '" + std::string(id) + "': " + kLeftBehind);
   }
+  for (const std::string& each : list_pools()) known += (known.empty() ? "" : ", ") + each;
   return make_error(ErrorKind::kUnknownPool,
                     "there is no pool '" + std::string(id) + "'; " +
                         (known.empty() ? "none has been created" : "there are: " + known));
@@ -142,41 +162,59 @@ void DistributedPoolManager::Parts::retire(std::vector<std::shared_ptr<LocalPool
 
 Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Deadline deadline) {
   const std::vector<std::shared_ptr<LocalPool>> before = parts_->pools();
-  std::vector<std::shared_ptr<LocalPool>> after;
-  for (PoolConfig& config : pools) {
+  Parts::Pools after;
+  const auto keep_or_open = [&](PoolConfig config) -> Result<std::shared_ptr<LocalPool>> {
     const auto known = std::find_if(
         before.begin(), before.end(),
         [&](const std::shared_ptr<LocalPool>& pool) { return same(pool->config(), config); });
-    if (known != before.end()) {
-      after.push_back(*known);
-    } else {
-      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<LocalPool> made, LocalPool::open(std::move(config)));
-      after.push_back(std::move(made));
+    if (known != before.end()) return *known;
+    return LocalPool::open(std::move(config));
+  };
+  for (PoolConfig& config : pools) {
+    if (config.endpoints.empty()) {
+      ARROW_ASSIGN_OR_RAISE(auto pool, keep_or_open(std::move(config)));
+      after.local.push_back(std::move(pool));
+      continue;
     }
+    Parts::Endpoints endpoints{std::move(config), {}, nullptr};
+    ARROW_ASSIGN_OR_RAISE(auto members, pools_of_endpoints(endpoints.config));
+    for (PoolConfig& member : members) {
+      ARROW_ASSIGN_OR_RAISE(auto pool, keep_or_open(std::move(member)));
+      endpoints.pools.push_back(pool);
+      after.local.push_back(std::move(pool));
+    }
+    ARROW_ASSIGN_OR_RAISE(endpoints.group,
+                          parts_->group_of_endpoints(endpoints.config, endpoints.pools));
+    after.endpoints.push_back(std::move(endpoints));
   }
+  ARROW_RETURN_NOT_OK(parts_->join_groups(&after));
   std::vector<std::shared_ptr<LocalPool>> gone;
   for (const auto& pool : before) {
-    if (std::find(after.begin(), after.end(), pool) == after.end()) gone.push_back(pool);
+    if (std::find(after.local.begin(), after.local.end(), pool) == after.local.end()) {
+      gone.push_back(pool);
+    }
   }
-  {
-    const Lock lock(parts_->mutex_);
-    parts_->local_pools_ = std::move(after);
-  }
+  parts_->set(std::move(after));
   parts_->retire(std::move(gone), deadline);
   return Status::OK();
 }
 
 Status DistributedPoolManager::remove_pool(std::string_view id, Deadline deadline) {
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<LocalPool> found, pool(id));
-  const Status drained = found->drain(deadline);
+  ARROW_ASSIGN_OR_RAISE(const auto removed, parts_->take_out(id));
+  Status first;
+  for (const auto& pool : removed) first &= pool->drain(deadline);
   const Lock lock(parts_->mutex_);
-  std::erase(parts_->local_pools_, found);
-  return drained;
+  for (const auto& pool : removed) std::erase(parts_->local_pools_, pool);
+  return first;
 }
 
 std::vector<std::string> DistributedPoolManager::list_pools() const {
+  const Lock lock(parts_->mutex_);
   std::vector<std::string> ids;
-  for (const auto& pool : parts_->pools()) ids.push_back(pool->id());
+  for (const auto& pool : parts_->local_pools_) {
+    std::string id = parts_->known_as(pool);
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(std::move(id));
+  }
   return ids;
 }
 
@@ -187,7 +225,13 @@ void DistributedPoolManager::expect_node(std::string_view node_id, uint64_t term
 
 std::vector<PoolStatus> DistributedPoolManager::get_status() const {
   std::vector<PoolStatus> all;
-  for (const auto& pool : parts_->pools()) all.push_back(pool->get_status());
+  for (const std::string& id : list_pools()) {
+    const auto own = parts_->find(id);
+    const auto found = own != nullptr ? Result<std::shared_ptr<LocalPool>>(own) : pool(id);
+    if (!found.ok()) continue;  // removed meanwhile
+    all.push_back((*found)->get_status());
+    all.back().id = id;
+  }
   return all;
 }
 

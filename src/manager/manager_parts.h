@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +16,8 @@
 #include "base/mutex.h"
 #include "manager/distributed_metrics.h"
 #include "manager/exposition.h"
+#include "manager/failover_group.h"
+#include "manager/route_metrics.h"
 #include "manager/router.h"
 #include "net/http_server.h"
 
@@ -34,18 +38,43 @@ struct DistributedPoolManager::Parts {
   // pools are few.
   std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
 
+  // A pool with several endpoints, each of which is in local_pools_ as "id@endpoint".
+  struct Endpoints {
+    PoolConfig config;
+    std::vector<std::shared_ptr<LocalPool>> pools;
+    std::shared_ptr<FailoverGroup> group;
+  };
+  using GroupsById = std::map<std::string, std::shared_ptr<FailoverGroup>, std::less<>>;
+  struct Pools {
+    std::vector<std::shared_ptr<LocalPool>> local;
+    std::vector<Endpoints> endpoints;
+    std::vector<std::shared_ptr<FailoverGroup>> groups;
+    GroupsById by_id;
+  };
+  std::vector<Endpoints> endpoints_ CENOTE_GUARDED_BY(mutex_);
+  // Those of the endpoints, and of the strategies; several ids may stand for one group.
+  std::vector<std::shared_ptr<FailoverGroup>> groups_ CENOTE_GUARDED_BY(mutex_);
+  GroupsById groups_by_id_ CENOTE_GUARDED_BY(mutex_);
+  uint64_t groups_born_ CENOTE_GUARDED_BY(mutex_) = fork_generation();
+  std::function<Result<Epochs>()> open_epochs_;
+  Epochs epochs_;
+
   // Drains of pools that were replaced; joined at the end.
   std::vector<std::future<void>> retiring_ CENOTE_GUARDED_BY(mutex_);
 
   const uint64_t born_ = fork_generation();
-  std::unique_ptr<Router> router_;                           // null in mode standalone
+  std::shared_ptr<Router> router_;                           // null in mode standalone
   std::unique_ptr<DistributedMetrics> distributed_metrics_;  // of the router
 
   ~Parts() {
+    {
+      const Lock lock(mutex_);
+      if (groups_born_ != fork_generation()) leave_groups_to_parent();
+    }
     // The parent's: its threads are not here, and its sockets not ours to close.
     if (!left_behind()) return;
     (void)distributed_metrics_.release();
-    (void)router_.release();
+    (void)std::make_unique<std::shared_ptr<Router>>(std::move(router_)).release();
   }
   // A forked child has not joined the cluster that its parent is in.
   bool left_behind() const { return router_ != nullptr && born_ != fork_generation(); }
@@ -68,7 +97,9 @@ struct DistributedPoolManager::Parts {
   Status check_free_locked(const std::string& id) const CENOTE_REQUIRES(mutex_) {
     const bool taken =
         std::any_of(local_pools_.begin(), local_pools_.end(),
-                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; });
+                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; }) ||
+        std::any_of(endpoints_.begin(), endpoints_.end(),
+                    [&](const Endpoints& each) { return each.config.id == id; });
     if (!taken) return Status::OK();
     return make_error(ErrorKind::kConfig,
                       "there is a pool '" + id + "' already; remove it first or choose another id");
@@ -81,11 +112,58 @@ struct DistributedPoolManager::Parts {
     return pool;
   }
 
-  std::string exposition() const {
+  std::string exposition() {
     std::vector<std::string> texts;
     for (const auto& pool : pools()) texts.push_back(pool->prometheus());
+    texts.push_back(cluster::prometheus_text(failover_samples(), route_metrics_help()));
     if (router() != nullptr) texts.push_back(router()->exposition());
     return merge_expositions(texts);
+  }
+
+  std::vector<cluster::MetricSample> failover_samples() {
+    std::vector<cluster::MetricSample> all;
+    for (const auto& group : groups()) {
+      for (cluster::MetricSample& sample : group->samples()) all.push_back(std::move(sample));
+    }
+    return all;
+  }
+  // Null: no strategy stands for that id.
+  std::shared_ptr<FailoverGroup> group(std::string_view id);
+  std::vector<std::shared_ptr<FailoverGroup>> groups();
+  // A forked child makes groups of its own on first use.
+  void own_groups() CENOTE_REQUIRES(mutex_) {
+    if (groups_born_ != fork_generation()) renew_groups();
+  }
+  void renew_groups() CENOTE_REQUIRES(mutex_);
+  void leave_groups_to_parent() CENOTE_REQUIRES(mutex_);
+  // The pool, or the nodes' pool where this process has none of that name.
+  Result<FailoverGroup::Member> member_named(
+      const std::string& name, const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+  Result<std::shared_ptr<FailoverGroup>> group_of_endpoints(
+      const PoolConfig& config, const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+  // Null for local_only.
+  Result<std::shared_ptr<FailoverGroup>> group_of_pools(
+      const std::string& id, const FailoverStrategy& strategy,
+      const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+  // Fills in the groups: those of the endpoints, and all that strategies ask for.
+  Status join_groups(Pools* pools) const;
+  // The same for the pools that are; of one more strategy.
+  Status join_all();
+  Status join(const std::string& id, const FailoverStrategy& strategy);
+  void set(Pools pools);
+  // The pools behind an id, which no group uses any more; refused for one that another needs.
+  Result<std::vector<std::shared_ptr<LocalPool>>> take_out(std::string_view id);
+  // Opens it, with its endpoints if it has some, but joins no strategy.
+  Result<std::shared_ptr<LocalPool>> open_pool(PoolConfig config);
+  Result<std::shared_ptr<LocalPool>> open_endpoints(const PoolConfig& config);
+  // Of the id by which callers know it: an endpoint's pool goes by that of its database.
+  std::string known_as(const std::shared_ptr<LocalPool>& pool) const CENOTE_REQUIRES(mutex_) {
+    for (const Endpoints& each : endpoints_) {
+      if (std::find(each.pools.begin(), each.pools.end(), pool) != each.pools.end()) {
+        return each.config.id;
+      }
+    }
+    return pool->id();
   }
 
   // Null: none of that id.

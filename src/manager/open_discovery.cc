@@ -1,8 +1,12 @@
 // Configuration into options.
 #include "manager/open_discovery.h"
 
+#include <array>
 #include <utility>
 
+#include <unistd.h>
+
+#include "discovery/epochs.h"
 #include "discovery/store_discovery.h"
 #include "manager/coordinator_options.h"
 
@@ -64,6 +68,25 @@ Result<OpenedDiscovery> open_discovery(const DeploymentConfig& config, const std
     ARROW_ASSIGN_OR_RAISE(opened.service, by_store(access, self));
   }
   return opened;
+}
+
+Result<Epochs> open_epochs(const DeploymentConfig& config) {
+  Epochs epochs;
+  const DiscoveryAccess& access = config.discovery;
+  epochs.shared = config.mode == DeploymentMode::kFullDistributed && access.type != "static";
+  if (!epochs.shared) {
+    epochs.store = local_epochs();
+    return epochs;
+  }
+  ARROW_ASSIGN_OR_RAISE(const discovery::DirectoryOptions options, directory_options(access));
+  ARROW_ASSIGN_OR_RAISE(epochs.store, access.type == "etcd" ? discovery::etcd_epochs(options)
+                                                            : discovery::consul_epochs(options));
+  epochs.where = access.type + " (" + joined(access.endpoints) + ")";
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  const std::string& node = config.node.id.empty() ? config.server.node_id : config.node.id;
+  epochs.self = (node.empty() ? std::string(host.data()) : node) + "/" + std::to_string(::getpid());
+  return epochs;
 }
 
 Result<std::unique_ptr<discovery::Directory>> open_directory(const DiscoveryAccess& access) {

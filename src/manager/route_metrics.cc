@@ -29,8 +29,13 @@ std::vector<cluster::MetricSample> RouteMetrics::samples() const {
 
 const std::map<std::string, std::string>& route_metrics_help() {
   static const std::map<std::string, std::string> help = {
-      {"cenote_failover_total", "Calls answered elsewhere after a place had failed."},
-      {"cenote_failover_recovery_seconds", "How long such calls took in all."},
+      {"cenote_failover_events_total", "Decisions of failover groups, by what was decided."},
+      {"cenote_failover_total",
+       "Scope node: calls answered elsewhere after a place had failed; database: switches of a "
+       "pool's calls to another target."},
+      {"cenote_failover_recovery_seconds",
+       "Scope node: how long such calls took in all; database: from the first suspicion to the "
+       "switch."},
       {"cenote_partition_detection_seconds", "From the source's last word to finding it silent."},
       {"cenote_partition_recovery_seconds", "From there to hearing it again."},
       {"cenote_route_duration_seconds", "Calls to nodes, to the answer's first batch."},

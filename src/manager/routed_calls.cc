@@ -5,6 +5,7 @@
 #include <arrow/table.h>
 
 #include "manager/certain_read.h"
+#include "manager/grouped_calls.h"
 #include "manager/manager_parts.h"
 
 namespace cenote {
@@ -19,11 +20,54 @@ bool leaves_home(const RoutedCall& call, const Status& status) {
          Router::may_go_on(call, status);
 }
 
+Status left_behind_error(const std::string& id) {
+  return make_error(ErrorKind::kInterface, "pool '" + id + "': " + kLeftBehind);
+}
+
+// Where the calls to an id begin.
+struct Home {
+  std::shared_ptr<FailoverGroup> group;  // then nothing else
+  std::shared_ptr<LocalPool> own;
+  Router* router = nullptr;
+
+  // Whether a call may go to more than one place.
+  bool several() const { return group != nullptr || router != nullptr; }
+};
+
+template <typename T, typename Remote>
+Result<T> at_nodes(Router& router, const RoutedCall& call, const QueryOptions& options,
+                   Origin* origin, const Remote& remote, Router::Tries tries) {
+  std::optional<T> got;
+  const Status status = router.run(
+      call, options,
+      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& flight) {
+        Result<T> answer = remote(pool, now, flight);
+        if (answer.ok()) got.emplace(std::move(*answer));
+        return answer.status();
+      },
+      origin, std::move(tries));
+  if (!status.ok()) return status;
+  return std::move(*got);
+}
+
 // `local` calls the own pool, `remote` one on a node; both give a Result<T>.
 template <typename T, typename Local, typename Remote>
-Result<T> routed(const DistributedPoolManager& manager, LocalPool* own, Router* router,
-                 const RoutedCall& call, const QueryOptions& options, Origin* origin,
-                 const Local& local, const Remote& remote) {
+Result<T> routed(const DistributedPoolManager& manager, const Home& home, const RoutedCall& call,
+                 const QueryOptions& options, Origin* origin, const Local& local,
+                 const Remote& remote) {
+  if (home.group != nullptr) {
+    return grouped<T>(
+        home.group, call, options, origin,
+        [&](const FailoverGroup::Member& member, const QueryOptions& now, Origin* from) {
+          if (member.pool != nullptr) return local(*member.pool, now);
+          if (home.router == nullptr) return Result<T>(left_behind_error(member.name));
+          RoutedCall there = call;
+          there.pool_id = member.name;
+          return at_nodes<T>(*home.router, there, now, from, remote, {});
+        });
+  }
+  LocalPool* const own = home.own.get();
+  Router* const router = home.router;
   if (router == nullptr && own == nullptr) return manager.pool(call.pool_id).status();
   const auto at_home = [&]() -> Result<T> {
     Result<T> answer = local(*own, options);
@@ -50,17 +94,7 @@ Result<T> routed(const DistributedPoolManager& manager, LocalPool* own, Router* 
       tries.push_back({"", "", took, answer.status()});
     }
   }
-  std::optional<T> got;
-  const Status status = router->run(
-      call, left,
-      [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& flight) {
-        Result<T> answer = remote(pool, now, flight);
-        if (answer.ok()) got.emplace(std::move(*answer));
-        return answer.status();
-      },
-      origin, std::move(tries));
-  if (!status.ok()) return status;
-  return std::move(*got);
+  return at_nodes<T>(*router, call, left, origin, remote, std::move(tries));
 }
 
 // A stream whose first batch is here, so that it cannot end before it began; counts in its target's
@@ -117,11 +151,9 @@ RoutedCall query_call(std::string_view pool_id, std::string_view sql, const Quer
 Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
-  const auto own = parts_->find(pool_id);
-  Router* const router = parts_->router();
+  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
   return routed<std::shared_ptr<arrow::Table>>(
-      *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
-      origin,
+      *this, home, query_call(pool_id, sql, options, home.several()), options, origin,
       [&](LocalPool& pool, const QueryOptions& now) {
         return pool.execute_query(sql, params, now);
       },
@@ -133,11 +165,9 @@ Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
 Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execute_stream(
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
-  const auto own = parts_->find(pool_id);
-  Router* const router = parts_->router();
+  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
   return routed<std::shared_ptr<arrow::RecordBatchReader>>(
-      *this, own.get(), router, query_call(pool_id, sql, options, router != nullptr), options,
-      origin,
+      *this, home, query_call(pool_id, sql, options, home.several()), options, origin,
       [&](LocalPool& pool, const QueryOptions& now) {
         return pool.execute_stream(sql, params, now);
       },
@@ -151,11 +181,11 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execut
 Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::string_view sql,
                                                 const Params& params, const QueryOptions& options,
                                                 Origin* origin) {
-  const auto own = parts_->find(pool_id);
+  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
   RoutedCall call{pool_id};
   call.repeatable = options.access == Access::kReadOnly;
   return routed<int64_t>(
-      *this, own.get(), parts_->router(), call, options, origin,
+      *this, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.execute(sql, params, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.execute(sql, params, now);
@@ -165,11 +195,11 @@ Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::s
 Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const IngestTarget& target,
                                                arrow::RecordBatchReader& rows,
                                                const QueryOptions& options, Origin* origin) {
-  const auto own = parts_->find(pool_id);
+  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
   RoutedCall call{pool_id};
   call.once = true;
   return routed<int64_t>(
-      *this, own.get(), parts_->router(), call, options, origin,
+      *this, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.ingest(target, rows, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.ingest(target, rows, now);
@@ -179,14 +209,14 @@ Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const I
 Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
                                                   const TransactionOptions& transaction,
                                                   const QueryOptions& options, Origin* origin) {
-  const auto own = parts_->find(pool_id);
+  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
   RoutedCall call{pool_id};
   // One that began unheard of is rolled back by its node.
   call.repeatable = true;
   call.lasting = true;
   call.need = transaction.read_only ? route::Need::kRead : route::Need::kWrite;
   return routed<Transaction>(
-      *this, own.get(), parts_->router(), call, options, origin,
+      *this, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.begin(transaction, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.begin(transaction, now);

@@ -35,6 +35,7 @@ class Targets {
   Choice choose(Need need, LoadBalancer& balancer, TimePoint now, uint64_t random,
                 std::span<const Target* const> tried = {}) const;
 
+  bool take_writes() const { return !writers_.empty(); }
   size_t size() const { return all_.size(); }
   const Target* find(std::string_view node_id) const;
 

@@ -209,6 +209,39 @@ TEST(Config, the_prometheus_endpoint_is_read) {
   EXPECT_TRUE(config->metrics.prometheus_allow_remote);
 }
 
+TEST(Config, failover_strategies_are_read) {
+  const auto config = parse_config(
+      "deployment:\n"
+      "  failover: {strategy: active_standby, primary: a, backup: b, switch_threshold: 3s,\n"
+      "             fail_back: automatic, fail_back_after: 2min, hold: 4s}\n"
+      "  pools:\n"
+      "    - {id: a, type: sqlite, config: {database: a.db},\n"
+      "       failover: {strategy: load_balanced, pools: [a, b], algorithm: random}}\n"
+      "    - {id: b, type: sqlite, config: {database: b.db}}\n"
+      "    - {id: c, type: postgresql, config: {endpoints: ['h:1', k], username: u}}\n",
+      "x");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ActiveStandby standby{"a", "b", std::chrono::seconds(3)};
+  standby.fail_back = FailBack::kAutomatic;
+  standby.fail_back_after = std::chrono::minutes(2);
+  standby.hold = std::chrono::seconds(4);
+  EXPECT_EQ(config->failover, FailoverStrategy(standby));
+  EXPECT_EQ(config->pools[0].failover,
+            FailoverStrategy(LoadBalanced{{"a", "b"}, LoadBalanceAlgorithm::kRandom}));
+  EXPECT_FALSE(config->pools[1].failover.has_value());
+  EXPECT_EQ(config->pools[2].endpoints, (std::vector<std::string>{"h:1", "k"}));
+}
+
+TEST(Config, a_failover_strategy_names_pools_of_the_file) {
+  const std::string text = error_of(
+      "deployment:\n  failover: {strategy: active_standby, primary: a, backup: c}\n"
+      "  pools: [{id: a, type: sqlite, config: {database: a.db}}]\n");
+  EXPECT_EQ(text.find("cenote.yaml:2:60: key 'backup': names no pool"), 0U) << text;
+  EXPECT_NE(text.find("there are: a"), std::string::npos) << text;
+  EXPECT_NE(error_of("deployment: {failover: {strategy: load_balanced}}").find("'pools'"),
+            std::string::npos);
+}
+
 TEST(Config, mode_distributed_knows_its_store) {
   const auto config = parse_config(
       "deployment:\n  mode: distributed\n"

@@ -1,0 +1,225 @@
+// Failover between two real servers: where writes go, and where they never do.
+#include <atomic>
+#include <thread>
+
+#include "manager/postgresql_pair.h"
+
+namespace cenote {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+using FailoverDb = PostgresqlPair;
+
+TEST_F(FailoverDb, after_the_primary_was_killed_writes_go_to_the_promoted_standby) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  Origin origin;
+  ASSERT_TRUE(write(*manager, 1, &origin).ok());
+  EXPECT_EQ(origin.target, endpoint("a"));
+  run("kill a");
+  std::thread promoter([] { run("promote b"); });
+  // Held until the switch: a write that nobody could take was never sent.
+  const auto held = write(*manager, 2, &origin);
+  promoter.join();
+  // The first attempt may have been on its way when the server died; then nobody may repeat it.
+  if (held.ok()) {
+    EXPECT_EQ(origin.target, endpoint("b"));
+  } else {
+    EXPECT_EQ(error_detail(held.status())->sent, Sent::kMaybe) << held.status();
+  }
+  ASSERT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  ASSERT_TRUE(write(*manager, 3, &origin).ok());
+  EXPECT_EQ(origin.target, endpoint("b"));
+  EXPECT_EQ(status(*manager).epoch, 1u);
+  EXPECT_TRUE(told(*manager, "switched (epoch 1) " + endpoint("a") + " → " + endpoint("b")));
+  EXPECT_NE(manager->prometheus().find("cenote_failover_total{scope=\"database\",pool=\"db\"} 1"),
+            std::string::npos);
+  EXPECT_NE(manager->prometheus().find(
+                "cenote_failover_recovery_seconds_count{scope=\"database\",pool=\"db\"} 1"),
+            std::string::npos);
+}
+
+TEST_F(FailoverDb, an_old_primary_that_comes_back_gets_no_write) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  run("kill a");
+  run("promote b");
+  ASSERT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  ASSERT_TRUE(write(*manager, 10).ok());
+  run("start a");  // it still believes to be the primary
+  ASSERT_TRUE(until([&] { return told(*manager, "two_primaries"); }));
+  const Status refused = write(*manager, 11).status();
+  EXPECT_EQ(error_kind(refused), ErrorKind::kReadOnly) << refused;
+  EXPECT_EQ(error_detail(refused)->sent, Sent::kNo);
+  EXPECT_NE(refused.message().find("take writes"), std::string::npos) << refused;
+  EXPECT_TRUE(manager->execute_query("db", "select 1").ok()) << "reads go on";
+  EXPECT_EQ(count("a", "id >= 10"), 0);
+  run("rejoin a");
+  ASSERT_TRUE(until([&] { return target_state(*manager, 0) == "read-only"; }));
+  Origin origin;
+  ASSERT_TRUE(write(*manager, 12, &origin).ok());
+  EXPECT_EQ(origin.target, endpoint("b"));
+  EXPECT_EQ(count("b", "id in (10, 12)"), 2);
+  EXPECT_EQ(count("b", "id = 11"), 0);
+}
+
+TEST_F(FailoverDb, a_demoted_primary_gets_no_write_after_one_check) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  run("demote a");
+  run("promote b");
+  Origin origin;
+  ASSERT_TRUE(until([&] { return write(*manager, 20, &origin).ok(); }));
+  EXPECT_EQ(origin.target, endpoint("b"));
+  EXPECT_EQ(count("b", "id = 20"), 1);
+}
+
+TEST_F(FailoverDb, a_write_that_hangs_in_a_paused_primary_is_interrupted_and_not_repeated) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  std::atomic<bool> ended{false};
+  Status fate;
+  std::thread writer([&] {
+    fate = manager->execute("db", "insert into t select 30, pg_sleep(120)::text").status();
+    ended = true;
+  });
+  ASSERT_TRUE(until([&] {
+    const auto busy = manager->pool("db");
+    return busy.ok() && (*busy)->get_status().active == 1;
+  }));
+  run("pause a");
+  run("promote b");
+  EXPECT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  EXPECT_TRUE(until([&] { return ended.load(); })) << "the caller still hangs";
+  run("resume a");
+  writer.join();
+  ASSERT_NE(error_detail(fate), nullptr) << fate;
+  EXPECT_EQ(error_detail(fate)->sent, Sent::kMaybe) << fate;
+  EXPECT_EQ(count("b", "id = 30"), 0);
+}
+
+TEST_F(FailoverDb, too_many_connections_are_no_reason_to_switch) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  PoolConfig greedy = config_of("a", "greedy");
+  greedy.pool.max_connections = 20;
+  auto hog = *LocalPool::open(greedy);
+  manager->pool("db").ValueOrDie()->connection_pool().clear();
+  std::vector<Lease> held;
+  for (int i = 0; i < 20; ++i) {
+    QueryOptions options;
+    options.timeout = seconds(2);
+    auto lease = hog->checkout(options);
+    if (!lease.ok()) break;
+    held.push_back(std::move(*lease));
+  }
+  ASSERT_TRUE(until([&] { return target_state(*manager, 0) == "overloaded"; }));
+  // Twice the threshold, as its checks see it.
+  std::this_thread::sleep_for(seconds(4));
+  EXPECT_EQ(status(*manager).active, endpoint("a"));
+  EXPECT_EQ(status(*manager).epoch, 0u);
+  held.clear();
+  ASSERT_TRUE(hog->drain(Deadline::in(seconds(10))).ok());
+  EXPECT_TRUE(until([&] { return write(*manager, 40).ok(); }));
+}
+
+TEST_F(FailoverDb, a_link_that_comes_and_goes_switches_nothing) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  for (int i = 0; i < 3; ++i) {
+    run("pause a");
+    ASSERT_TRUE(until([&] { return status(*manager).state == "suspect"; }));
+    run("resume a");
+    ASSERT_TRUE(until([&] { return status(*manager).state == "active"; }));
+  }
+  EXPECT_EQ(status(*manager).epoch, 0u);
+  EXPECT_TRUE(write(*manager, 50).ok());
+}
+
+TEST_F(FailoverDb, without_a_promotion_callers_are_held_and_then_told_why) {
+  ActiveStandby strategy = quick();
+  strategy.hold = seconds(5);
+  auto manager = open_endpoints(strategy);
+  ASSERT_TRUE(both_seen(*manager));
+  run("kill a");
+  ASSERT_TRUE(until([&] { return told(*manager, "stays"); }));
+  const Status status_of_write = write(*manager, 60).status();
+  EXPECT_EQ(error_kind(status_of_write), ErrorKind::kConnection);
+  EXPECT_EQ(error_detail(status_of_write)->sent, Sent::kNo);
+  EXPECT_NE(status_of_write.message().find(endpoint("b") + " takes no writes"), std::string::npos)
+      << status_of_write;
+  Origin origin;
+  ASSERT_TRUE(manager->execute_query("db", "select count(*) from t", {}, {}, &origin).ok());
+  EXPECT_EQ(origin.target, endpoint("b")) << "a read is served by who is left, and says so";
+}
+
+TEST_F(FailoverDb, an_operator_switches_only_to_what_takes_writes) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  const Status refused = manager->failover("db", endpoint("b")).status();
+  EXPECT_NE(refused.message().find("takes no writes"), std::string::npos) << refused;
+  EXPECT_EQ(status(*manager).active, endpoint("a"));
+  EXPECT_EQ(error_kind(manager->failover("db", "elsewhere", true).status()),
+            ErrorKind::kUnknownPool);
+  EXPECT_EQ(error_kind(manager->failover("other", "").status()), ErrorKind::kUnknownPool);
+}
+
+TEST_F(FailoverDb, a_transaction_on_the_old_primary_cannot_commit_after_a_switch) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  Result<Transaction> transaction = manager->begin("db");
+  ASSERT_TRUE(transaction.ok()) << transaction.status();
+  ASSERT_TRUE(transaction->execute("insert into t values (70, 'a')").ok());
+  run("pause a");
+  run("promote b");
+  ASSERT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  run("resume a");
+  const Status commit = transaction->commit();
+  EXPECT_NE(commit.message().find("a failover left"), std::string::npos) << commit;
+  EXPECT_EQ(count("a", "id = 70"), 0);
+  EXPECT_EQ(count("b", "id = 70"), 0);
+}
+
+TEST_F(FailoverDb, a_connection_taken_by_hand_ends_at_the_switch_and_goes_to_nobody_else) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  const auto left = *manager->pool("db");
+  Lease lease = *left->checkout();
+  // Dirty: what the session has set must reach no other caller.
+  ASSERT_TRUE(
+      lease->execute({Deadline::in(seconds(10)), {}}, "set search_path to nowhere", {}).ok());
+  run("pause a");
+  run("promote b");
+  ASSERT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  EXPECT_TRUE(lease.retired());
+  run("resume a");
+  lease.give_back();
+  EXPECT_TRUE(until([&] { return left->get_status().total == 0; }));
+  EXPECT_TRUE(write(*manager, 80).ok());
+  EXPECT_EQ(count("b", "id = 80"), 1);
+}
+
+TEST_F(FailoverDb, a_statement_on_a_connection_taken_by_hand_is_cancelled_at_the_switch) {
+  auto manager = open_endpoints();
+  ASSERT_TRUE(both_seen(*manager));
+  const auto left = *manager->pool("db");
+  std::atomic<bool> ended{false};
+  std::thread holder([&] {
+    Lease lease = *left->checkout();
+    (void)lease->execute({}, "insert into t select 90, pg_sleep(3600)::text", {});
+    ended = true;
+  });
+  ASSERT_TRUE(until([&] { return left->get_status().active == 1; }));
+  run("pause a");
+  run("promote b");
+  ASSERT_TRUE(until([&] { return status(*manager).active == endpoint("b"); }));
+  run("resume a");
+  EXPECT_TRUE(until([&] { return ended.load(); })) << "it went on at the server that was left";
+  holder.join();
+  EXPECT_EQ(count("a", "id = 90"), 0);
+}
+
+}  // namespace
+}  // namespace cenote
