@@ -179,6 +179,18 @@ class DatabasePool:
         """
         return self._core.cluster_status()
 
+    def failover_status(self) -> list[dict[str, Any]]:
+        """Of each pool with a failover strategy or several endpoints: where its calls go, and the last events."""
+        return self._core.failover_status()
+
+    async def failover(self, pool_id: str, to: str | None = None, *, dry_run: bool = False) -> str:
+        """Sends the calls of an active_standby pool to the target `to`, or to the best other one; gives its name.
+
+        The error says why not: a database is never promoted. With `dry_run` nothing changes.
+        """
+        now: str = await call(self._core.async_failover, pool_id, to or "", dry_run)
+        return now
+
     def pool(self, pool_id: str) -> Pool:
         """A blocking view of one pool."""
         return Pool(self._pool(pool_id).core)
@@ -374,6 +386,12 @@ class SyncView:
 
     def cluster_status(self) -> dict[str, Any] | None:
         return self._core.cluster_status()
+
+    def failover_status(self) -> list[dict[str, Any]]:
+        return self._core.failover_status()
+
+    def failover(self, pool_id: str, to: str | None = None, *, dry_run: bool = False) -> str:
+        return self._core.failover(pool_id, to or "", dry_run)
 
     @method_like(creation)
     def create_pool(self, *arguments: Any, **settings: Any) -> None:

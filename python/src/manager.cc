@@ -125,6 +125,35 @@ nb::object status_of(const DistributedPoolManager& manager) {
   return dict;
 }
 
+nb::list failover_status_of(const DistributedPoolManager& manager) {
+  nb::list all;
+  for (const FailoverStatus& status : manager.failover_status()) {
+    nb::list targets;
+    for (const FailoverStatus::Target& target : status.targets) {
+      nb::dict one;
+      one["name"] = target.name;
+      one["state"] = target.state;
+      one["error"] = target.error;
+      targets.append(one);
+    }
+    nb::dict dict;
+    dict["pool_id"] = status.id;
+    dict["strategy"] = status.strategy;
+    dict["state"] = status.state;
+    dict["epoch"] = status.epoch;
+    dict["store"] = status.store;
+    dict["store_error"] = status.store_error;
+    dict["active"] = status.active;
+    dict["takes_writes"] = status.takes_writes;
+    dict["why"] = status.why;
+    dict["targets"] = targets;
+    dict["events"] = status.events;
+    dict["counts"] = status.counts;
+    all.append(dict);
+  }
+  return all;
+}
+
 }  // namespace
 
 void bind_manager(nb::module_& module) {
@@ -173,6 +202,22 @@ void bind_manager(nb::module_& module) {
            [](const ManagerHandle& self) { return self.manager->discover_pools(); })
       .def("cluster_status", [](const ManagerHandle& self) { return status_of(*self.manager); })
       .def("list_pools", [](const ManagerHandle& self) { return self.manager->list_pools(); })
+      .def("failover_status",
+           [](const ManagerHandle& self) { return failover_status_of(*self.manager); })
+      .def("failover",
+           [](const ManagerHandle& self, const std::string& id, const std::string& to,
+              bool dry_run) {
+             return unlocked([&] { return self.manager->failover(id, to, dry_run); });
+           })
+      .def("async_failover",
+           [](const ManagerHandle& self, const Loop& loop, uint64_t token, const std::string& id,
+              const std::string& to, bool dry_run) {
+             run_on_worker([manager = self.manager.share(), reply = Reply{loop.queue, token}, id,
+                            to, dry_run] {
+               reply.send(manager->failover(id, to, dry_run),
+                          [](const std::string& now) { return nb::cast(now); });
+             });
+           })
       .def("remove_pool",
            [](const ManagerHandle& self, const std::string& id, double timeout) {
              const auto pool = unwrap(self.manager->pool(id));

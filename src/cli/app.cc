@@ -54,6 +54,7 @@ int run(int argc, const char* const* argv) {
   add_pools(app, &command);
   add_drain(app, &command);
   add_undrain(app, &command);
+  add_failover(app, &command);
   add_backup(app, &command);
   add_dev(app, &command);
   add_config(app, &command);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <future>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "frame/print.h"
+#include "manager/failover_group.h"
 
 namespace cenote::cli {
 namespace {
@@ -115,9 +117,18 @@ struct StatusCommand {
 Result<std::vector<PoolConfig>> StatusCommand::pools_to_check(DeploymentConfig deployment) const {
   if (target.url.empty() && !target.pool.empty()) {
     ARROW_ASSIGN_OR_RAISE(PoolConfig one, target.chosen());
-    return std::vector{std::move(one)};
+    deployment.pools = {std::move(one)};
   }
-  return std::move(deployment.pools);
+  std::vector<PoolConfig> pools;
+  for (PoolConfig& pool : deployment.pools) {
+    if (pool.endpoints.empty()) {
+      pools.push_back(std::move(pool));
+      continue;
+    }
+    ARROW_ASSIGN_OR_RAISE(std::vector<PoolConfig> each, pools_of_endpoints(pool));
+    std::move(each.begin(), each.end(), std::back_inserter(pools));
+  }
+  return pools;
 }
 
 std::vector<Report> StatusCommand::check(std::vector<PoolConfig> pools, Duration limit,

@@ -86,8 +86,11 @@ Result<DeploymentConfig> Target::for_calls(std::string* id) const {
   } else {
     ARROW_ASSIGN_OR_RAISE(PoolConfig one, chosen());
     *id = one.id;
-    all = {};
-    all.pools.push_back(std::move(one));
+    // A strategy may need the other pools.
+    if (!one.failover && std::holds_alternative<LocalOnly>(all.failover)) {
+      all = {};
+      all.pools.push_back(std::move(one));
+    }
   }
   all.metrics.prometheus_listen.clear();
   for (PoolConfig& each : all.pools) calm(&each);

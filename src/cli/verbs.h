@@ -21,6 +21,7 @@ void add_members(CLI::App& app, Command* command);
 void add_pools(CLI::App& app, Command* command);
 void add_drain(CLI::App& app, Command* command);
 void add_undrain(CLI::App& app, Command* command);
+void add_failover(CLI::App& app, Command* command);
 void add_backup(CLI::App& app, Command* command);
 void add_dev(CLI::App& app, Command* command);
 void add_bench(CLI::App& app, Command* command);

@@ -18,7 +18,7 @@ LINES = [
     (
         "cenote ",
         {"query", "status", "members", "pools", "drain", "undrain", "config", "backup", "bench", "node", "coordinator"}
-        | {"dev", "completion"},
+        | {"dev", "completion", "failover"},
     ),
     ("cenote config ", {"validate", "schema", "diff", "apply", "history", "rollback"}),
     ("cenote config app", {"apply"}),
