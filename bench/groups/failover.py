@@ -1,6 +1,6 @@
 """How long writes stand still when their primary dies: two PostgreSQL servers in streaming replication, one client.
 
-As a program, in a network namespace of its own: `failover.py flap SECONDS`, the client behind a link that loses packets.
+As a program, in a network namespace of its own: `failover.py flap SECONDS`, over a link that loses packets.
 """
 
 from __future__ import annotations

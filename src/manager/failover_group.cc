@@ -87,6 +87,14 @@ void FailoverGroup::stop() {
   watchers_.clear();
 }
 
+bool FailoverGroup::is(std::string_view id, const FailoverStrategy& how,
+                       const std::vector<Member>& members) const {
+  return options_.id == id && options_.how == how &&
+         std::equal(
+             members_.begin(), members_.end(), members.begin(), members.end(),
+             [](const Member& a, const Member& b) { return a.name == b.name && a.pool == b.pool; });
+}
+
 uint64_t FailoverGroup::changes() const {
   const Lock lock(mutex_);
   return changes_;

@@ -66,6 +66,7 @@ class FailoverGroup {
   };
   struct Options {
     std::string id;  // of the pool it stands for
+    FailoverStrategy how{};
     std::string strategy;
     Duration interval = std::chrono::seconds(1);  // of checks, ± 20 %; hurried while in doubt
     Duration hurried = std::chrono::milliseconds(500);
@@ -78,6 +79,8 @@ class FailoverGroup {
 
   const std::string& id() const { return options_.id; }
   const std::vector<Member>& members() const { return members_; }
+  bool is(std::string_view id, const FailoverStrategy& how,
+          const std::vector<Member>& members) const;
   Duration hold() const { return options_.hold; }
 
   // The member for a call; waits until the deadline where a switch may be near. `tried`: members

@@ -14,9 +14,11 @@ std::string known_ids(const std::vector<std::shared_ptr<LocalPool>>& pools) {
   return known.empty() ? "there is none" : "there are: " + known;
 }
 
-FailoverGroup::Options options_of(std::string id, const HealthOptions& health) {
+FailoverGroup::Options options_of(std::string id, const FailoverStrategy& how,
+                                  const HealthOptions& health) {
   FailoverGroup::Options options;
   options.id = std::move(id);
+  options.how = how;
   // A switch within its threshold and two seconds needs a look every second.
   if (health.interval > Duration::zero()) {
     options.interval = std::min<Duration>(health.interval, std::chrono::seconds(1));
@@ -58,6 +60,15 @@ std::optional<failover::Sight> look_at_nodes(Router& router, const std::string& 
   return sight;
 }
 
+// Null: none of `before` is the same.
+std::shared_ptr<FailoverGroup> same_of(const std::vector<std::shared_ptr<FailoverGroup>>& before,
+                                       std::string_view id, const FailoverStrategy& how,
+                                       const std::vector<FailoverGroup::Member>& members) {
+  const auto found = std::find_if(before.begin(), before.end(),
+                                  [&](const auto& each) { return each->is(id, how, members); });
+  return found == before.end() ? nullptr : *found;
+}
+
 }  // namespace
 
 Result<std::vector<PoolConfig>> pools_of_endpoints(const PoolConfig& config) {
@@ -90,11 +101,13 @@ Result<std::vector<PoolConfig>> pools_of_endpoints(const PoolConfig& config) {
 }
 
 Result<std::shared_ptr<FailoverGroup>> DistributedPoolManager::Parts::group_of_endpoints(
-    const PoolConfig& config, const std::vector<std::shared_ptr<LocalPool>>& pools) const {
+    const PoolConfig& config, const std::vector<std::shared_ptr<LocalPool>>& pools,
+    const Groups& before) const {
   std::vector<FailoverGroup::Member> members;
   for (size_t i = 0; i < pools.size(); ++i) members.push_back({config.endpoints[i], pools[i]});
-  const FailoverGroup::Options options = options_of(config.id, config.health);
   const FailoverStrategy strategy = config.failover.value_or(LocalOnly{});
+  const FailoverGroup::Options options = options_of(config.id, strategy, config.health);
+  if (auto same = same_of(before, config.id, strategy, members)) return same;
   if (const auto* balanced = std::get_if<LoadBalanced>(&strategy)) {
     return balanced_group(std::move(members), options, balanced->algorithm);
   }
@@ -124,7 +137,7 @@ Result<FailoverGroup::Member> DistributedPoolManager::Parts::member_named(
 
 Result<std::shared_ptr<FailoverGroup>> DistributedPoolManager::Parts::group_of_pools(
     const std::string& id, const FailoverStrategy& strategy,
-    const std::vector<std::shared_ptr<LocalPool>>& pools) const {
+    const std::vector<std::shared_ptr<LocalPool>>& pools, const Groups& before) const {
   const auto members_named =
       [&](const std::vector<std::string>& names) -> Result<std::vector<FailoverGroup::Member>> {
     std::vector<FailoverGroup::Member> members;
@@ -135,19 +148,21 @@ Result<std::shared_ptr<FailoverGroup>> DistributedPoolManager::Parts::group_of_p
   };
   if (const auto* standby = std::get_if<ActiveStandby>(&strategy)) {
     ARROW_ASSIGN_OR_RAISE(auto members, members_named({standby->primary, standby->backup}));
-    const auto options = options_of(id, health_of(members.front()));
+    if (auto same = same_of(before, id, strategy, members)) return same;
+    const auto options = options_of(id, strategy, health_of(members.front()));
     return standby_group(std::move(members), options, *standby, epochs_);
   }
   if (const auto* balanced = std::get_if<LoadBalanced>(&strategy)) {
     ARROW_ASSIGN_OR_RAISE(auto members, members_named(balanced->pools));
     if (members.empty()) return make_error(ErrorKind::kConfig, "failover: pools is empty");
-    const auto options = options_of(id, health_of(members.front()));
+    if (auto same = same_of(before, id, strategy, members)) return same;
+    const auto options = options_of(id, strategy, health_of(members.front()));
     return balanced_group(std::move(members), options, balanced->algorithm);
   }
   return nullptr;
 }
 
-Status DistributedPoolManager::Parts::join_groups(Pools* pools) const {
+Status DistributedPoolManager::Parts::join_groups(Pools* pools, const Groups& before) const {
   const auto add = [&](const std::string& id, std::shared_ptr<FailoverGroup> group) {
     if (group == nullptr) return;
     pools->groups.push_back(group);
@@ -156,8 +171,8 @@ Status DistributedPoolManager::Parts::join_groups(Pools* pools) const {
   for (const Endpoints& each : pools->endpoints) add(each.config.id, each.group);
   for (const auto& pool : pools->local) {
     if (!pool->config().failover) continue;
-    ARROW_ASSIGN_OR_RAISE(auto group,
-                          group_of_pools(pool->id(), *pool->config().failover, pools->local));
+    ARROW_ASSIGN_OR_RAISE(
+        auto group, group_of_pools(pool->id(), *pool->config().failover, pools->local, before));
     add(pool->id(), std::move(group));
   }
   std::vector<std::string> ids;
@@ -168,7 +183,7 @@ Status DistributedPoolManager::Parts::join_groups(Pools* pools) const {
   }
   if (ids.empty()) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(const auto group,
-                        group_of_pools(ids.front(), fallback_strategy_, pools->local));
+                        group_of_pools(ids.front(), fallback_strategy_, pools->local, before));
   pools->groups.push_back(group);
   for (const std::string& id : ids) {
     // A pool's own strategy comes first, also if it is local_only.

@@ -162,6 +162,7 @@ void DistributedPoolManager::Parts::retire(std::vector<std::shared_ptr<LocalPool
 
 Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Deadline deadline) {
   const std::vector<std::shared_ptr<LocalPool>> before = parts_->pools();
+  const Parts::Groups groups = parts_->groups();
   Parts::Pools after;
   const auto keep_or_open = [&](PoolConfig config) -> Result<std::shared_ptr<LocalPool>> {
     const auto known = std::find_if(
@@ -184,10 +185,10 @@ Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Dead
       after.local.push_back(std::move(pool));
     }
     ARROW_ASSIGN_OR_RAISE(endpoints.group,
-                          parts_->group_of_endpoints(endpoints.config, endpoints.pools));
+                          parts_->group_of_endpoints(endpoints.config, endpoints.pools, groups));
     after.endpoints.push_back(std::move(endpoints));
   }
-  ARROW_RETURN_NOT_OK(parts_->join_groups(&after));
+  ARROW_RETURN_NOT_OK(parts_->join_groups(&after, groups));
   std::vector<std::shared_ptr<LocalPool>> gone;
   for (const auto& pool : before) {
     if (std::find(after.local.begin(), after.local.end(), pool) == after.local.end()) {

@@ -44,6 +44,7 @@ struct DistributedPoolManager::Parts {
     std::vector<std::shared_ptr<LocalPool>> pools;
     std::shared_ptr<FailoverGroup> group;
   };
+  using Groups = std::vector<std::shared_ptr<FailoverGroup>>;
   using GroupsById = std::map<std::string, std::shared_ptr<FailoverGroup>, std::less<>>;
   struct Pools {
     std::vector<std::shared_ptr<LocalPool>> local;
@@ -129,7 +130,7 @@ struct DistributedPoolManager::Parts {
   }
   // Null: no strategy stands for that id.
   std::shared_ptr<FailoverGroup> group(std::string_view id);
-  std::vector<std::shared_ptr<FailoverGroup>> groups();
+  Groups groups();
   // A forked child makes groups of its own on first use.
   void own_groups() CENOTE_REQUIRES(mutex_) {
     if (groups_born_ != fork_generation()) renew_groups();
@@ -139,14 +140,16 @@ struct DistributedPoolManager::Parts {
   // The pool, or the nodes' pool where this process has none of that name.
   Result<FailoverGroup::Member> member_named(
       const std::string& name, const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+  // `before`: groups that go on if they are the same, with what they know.
   Result<std::shared_ptr<FailoverGroup>> group_of_endpoints(
-      const PoolConfig& config, const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+      const PoolConfig& config, const std::vector<std::shared_ptr<LocalPool>>& pools,
+      const Groups& before = {}) const;
   // Null for local_only.
   Result<std::shared_ptr<FailoverGroup>> group_of_pools(
       const std::string& id, const FailoverStrategy& strategy,
-      const std::vector<std::shared_ptr<LocalPool>>& pools) const;
+      const std::vector<std::shared_ptr<LocalPool>>& pools, const Groups& before = {}) const;
   // Fills in the groups: those of the endpoints, and all that strategies ask for.
-  Status join_groups(Pools* pools) const;
+  Status join_groups(Pools* pools, const Groups& before = {}) const;
   // The same for the pools that are; of one more strategy.
   Status join_all();
   Status join(const std::string& id, const FailoverStrategy& strategy);

@@ -89,6 +89,8 @@ TEST_F(Failover, an_epoch_survives_a_new_configuration) {
   auto manager = open(standby());
   ASSERT_TRUE(ready(*manager));
   ASSERT_TRUE(manager->failover("a", "b").ok());
+  ASSERT_TRUE(manager->replace_pools({config("a"), config("b")}, Deadline::in(seconds(5))).ok());
+  EXPECT_EQ(manager->failover_status().at(0).counts.at("switched"), 1U) << "the group goes on";
   PoolConfig other = config("b");
   other.pool.max_connections = 3;
   ASSERT_TRUE(manager->replace_pools({config("a"), other}, Deadline::in(seconds(5))).ok());

@@ -1,6 +1,6 @@
 """Two real PostgreSQL servers in streaming replication, for tests that kill, pause, promote and rejoin them.
 
-As a program: `postgresql_pair.py HOME reset`, or `… HOME kill|pause|resume|start|stop|promote|demote|rejoin NAME`, where
+As a program: `postgresql_pair.py HOME reset`, or `… HOME kill|pause|resume|start|stop|promote|demote|rejoin NAME`;
 NAME is `a` (the primary after a reset) or `b` (its standby).
 """
 
