@@ -176,8 +176,13 @@ class DatabasePool:
         """What this process knows of its cluster, and how old that is; None in mode standalone.
 
         `view_age` is in seconds, None before the coordinator's first answer; `last_error` says why it does not answer.
+        `partition` says whether this process hears the cluster.
         """
         return self._core.cluster_status()
+
+    def recover(self) -> None:
+        """The operator's word that `partition.recovery_strategy: manual` waits for; InterfaceError if nothing does."""
+        self._core.recover()
 
     def pool(self, pool_id: str) -> Pool:
         """A blocking view of one pool."""
@@ -374,6 +379,9 @@ class SyncView:
 
     def cluster_status(self) -> dict[str, Any] | None:
         return self._core.cluster_status()
+
+    def recover(self) -> None:
+        self._core.recover()
 
     @method_like(creation)
     def create_pool(self, *arguments: Any, **settings: Any) -> None:

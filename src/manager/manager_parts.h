@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,15 @@ struct DistributedPoolManager::Parts {
     for (const auto& pool : pools()) texts.push_back(pool->prometheus());
     if (router() != nullptr) texts.push_back(router()->exposition());
     return merge_expositions(texts);
+  }
+
+  // Whether one of the own pools' databases is not down; none: there is no pool.
+  std::optional<bool> database_answers() const {
+    const auto all = pools();
+    if (all.empty()) return std::nullopt;
+    return std::any_of(all.begin(), all.end(), [](const std::shared_ptr<LocalPool>& each) {
+      return each->get_status().health != HealthState::kDown;
+    });
   }
 
   // Null: none of that id.
