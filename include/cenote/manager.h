@@ -73,6 +73,7 @@ struct ClusterStatus {
     std::string cause;                // "minority", "store-lost", ...; empty: nothing is missing
     std::string reason;               // of the last change, for a person
     Duration since{};                 // that change's age
+    bool source_answers = true;       // the store or coordinator, when it was asked last
     double share = 1;  // of their calls that nodes get which were out of reach before
   };
   std::string source;  // the endpoints of the coordinator or the store

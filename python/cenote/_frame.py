@@ -91,19 +91,27 @@ class Frame:
     def meta(self) -> dict[str, Any]:
         """Where the frame came from, and how old it is.
 
-        `pool_id`, `node`, `location`, `attempts`, `target`, `stale`, `as_of` (UTC). `node` and `location` are None for
-        a pool of this process; `attempts` counts the places that were asked; `target` is the pool or endpoint that
-        answered where a failover strategy chose it.
+        `pool_id`, `node`, `location`, `attempts`, `target`, `stale`, `as_of` (UTC), `source`, `config_version`. `node`
+        and `location` are None for a pool of this process; `attempts` counts the places that were asked; `target` is
+        the pool or endpoint that answered where a failover strategy chose it. `stale` says
+        that the cluster was out of reach: `as_of` is then when it was heard last, and `source` is "cache" (else
+        "coordinator", "consul", "etcd" or "list"; "own" for a pool of this process). `config_version` is the
+        cluster's configuration that the place had applied, or None.
         """
-        node, location, attempts, target = self._core.origin() or ("", "", 1, "")
+        node, location, attempts, target, stale, source, heard, version = self._core.origin() or (
+            "", "", 1, "", False, "own", None, 0,
+        )  # fmt: skip
+        as_of = heard if stale and heard is not None else self._as_of
         return {
             "pool_id": self._pool_id,
             "node": node or None,
             "location": location or None,
             "attempts": attempts,
             "target": target or None,
-            "stale": False,
-            "as_of": datetime.datetime.fromtimestamp(self._as_of, datetime.timezone.utc),
+            "stale": stale,
+            "as_of": datetime.datetime.fromtimestamp(as_of, datetime.timezone.utc),
+            "source": source or "own",
+            "config_version": version or None,
         }
 
     @overload

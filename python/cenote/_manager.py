@@ -176,6 +176,7 @@ class DatabasePool:
         """What this process knows of its cluster, and how old that is; None in mode standalone.
 
         `view_age` is in seconds, None before the coordinator's first answer; `last_error` says why it does not answer.
+        `partition` says whether this process hears the cluster.
         """
         return self._core.cluster_status()
 
@@ -190,6 +191,10 @@ class DatabasePool:
         """
         now: str = await call(self._core.async_failover, pool_id, to or "", dry_run)
         return now
+
+    def recover(self) -> None:
+        """The operator's word that `partition.recovery_strategy: manual` waits for; InterfaceError if nothing does."""
+        self._core.recover()
 
     def pool(self, pool_id: str) -> Pool:
         """A blocking view of one pool."""
@@ -392,6 +397,9 @@ class SyncView:
 
     def failover(self, pool_id: str, to: str | None = None, *, dry_run: bool = False) -> str:
         return self._core.failover(pool_id, to or "", dry_run)
+
+    def recover(self) -> None:
+        self._core.recover()
 
     @method_like(creation)
     def create_pool(self, *arguments: Any, **settings: Any) -> None:

@@ -109,8 +109,14 @@ void bind_frame(nb::module_& module) {
       .def("origin",
            [](const Frame& frame) -> nb::object {
              if (!frame.origin) return nb::none();
-             return nb::make_tuple(frame.origin->node, frame.origin->location,
-                                   frame.origin->attempts, frame.origin->target);
+             const Origin& from = *frame.origin;
+             nb::object as_of = nb::none();
+             if (from.as_of) {
+               const std::chrono::duration<double> time = from.as_of->time_since_epoch();
+               as_of = nb::float_(time.count());
+             }
+             return nb::make_tuple(from.node, from.location, from.attempts, from.target, from.stale,
+                                   from.source, as_of, from.config_version);
            })
       .def("num_columns", [](const Frame& frame) { return frame.table->num_columns(); })
       .def("columns", [](const Frame& frame) { return frame.table->ColumnNames(); })

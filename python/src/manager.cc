@@ -108,6 +108,7 @@ nb::object status_of(const DistributedPoolManager& manager) {
     one["zone"] = node.zone;
     one["state"] = node.state;
     one["pools"] = node.pools;
+    one["reached"] = node.reached ? nb::object(nb::bool_(*node.reached)) : nb::object(nb::none());
     nodes.append(one);
   }
   nb::dict dict;
@@ -122,6 +123,13 @@ nb::object status_of(const DistributedPoolManager& manager) {
   dict["alarm"] = status->alarm;
   dict["last_error"] = status->last_error;
   dict["nodes"] = nodes;
+  nb::dict partition;
+  partition["state"] = status->partition.state;
+  partition["cause"] = status->partition.cause;
+  partition["reason"] = status->partition.reason;
+  partition["since"] = std::chrono::duration<double>(status->partition.since).count();
+  partition["share"] = status->partition.share;
+  dict["partition"] = partition;
   return dict;
 }
 
@@ -201,6 +209,10 @@ void bind_manager(nb::module_& module) {
       .def("discover_pools",
            [](const ManagerHandle& self) { return self.manager->discover_pools(); })
       .def("cluster_status", [](const ManagerHandle& self) { return status_of(*self.manager); })
+      .def("recover",
+           [](const ManagerHandle& self) {
+             (void)unlocked([&] { return done(self.manager->recover()); });
+           })
       .def("list_pools", [](const ManagerHandle& self) { return self.manager->list_pools(); })
       .def("failover_status",
            [](const ManagerHandle& self) { return failover_status_of(*self.manager); })

@@ -16,6 +16,8 @@ namespace {
 
 // The pools of the file as it is now; on an error those of before go on.
 void reload(node::Node& node, const std::string& file) {
+  // The same signal is the operator's word after a partition, where it waits for one.
+  if (node.manager().recover().ok()) log(LogLevel::kInfo, "node", "told to recover");
   Result<DeploymentConfig> config = load_config(file);
   const Status status = config.ok() ? node.reload(std::move(*config)) : config.status();
   if (status.ok()) {

@@ -15,6 +15,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/own_node.h"
 #include "cli/pretty.h"
 #include "cli/target.h"
 #include "cli/values.h"
@@ -30,6 +31,8 @@ struct Report {
   Status check;
   Duration took{};
 };
+
+constexpr Duration kOwnNode = std::chrono::seconds(1);
 
 double milliseconds(Duration value) {
   return std::chrono::duration<double, std::milli>(value).count();
@@ -155,10 +158,21 @@ int StatusCommand::worst(const std::vector<Report>& reports, int code) const {
 
 int StatusCommand::print_cluster(const DeploymentConfig& config, const std::vector<Report>& pools,
                                  const std::stop_token& stop) const {
+  const std::optional<Json> node = ask_own_node(config, {Deadline::in(kOwnNode), stop});
+  const std::string own_line = node ? partition_line(*node) : "";
+  // Cut off, the cluster cannot be asked, and the node's own word is all there is.
+  const auto failed = [&](const Status& why) {
+    if (format != "json" && !own_line.empty()) (void)print(own_line);
+    return fail_cluster(why);
+  };
   Result<Cluster> asked = Cluster::open(cluster, config, stop);
-  if (!asked.ok()) return fail_cluster(asked.status());
-  const Result<ClusterReport> report = report_cluster(*asked);
-  if (!report.ok()) return fail_cluster(report.status());
+  if (!asked.ok()) return failed(asked.status());
+  Result<ClusterReport> report = report_cluster(*asked);
+  if (!report.ok()) return failed(report.status());
+  if (node && node->contains("cluster")) {
+    report->json["this_node"] = nlohmann::ordered_json::parse((*node)["cluster"].dump());
+  }
+  report->text += own_line;
   const std::string own = pools.empty() ? "" : "pools of this process:\n" + as_table(pools);
   const int code = print(
       format == "json"

@@ -90,7 +90,10 @@ class Link {
 
 class CoordinatorDiscovery final : public ServiceDiscovery {
  public:
-  explicit CoordinatorDiscovery(CoordinatorOptions options) : options_(std::move(options)) {}
+  explicit CoordinatorDiscovery(CoordinatorOptions options)
+      : options_(std::move(options)), probe_options_(options_) {
+    probe_options_.call_timeout = kProbe;
+  }
 
   void watch(const std::stop_token& stop, Watcher& watcher) override {
     Link link(options_);
@@ -118,6 +121,13 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
   void tell_refused(const std::stop_token& stop, std::string_view node_id) override {
     Link link(options_);
     (void)link.call(stop, {"POST", "/v1/nodes/" + url_encode(node_id) + "/refused", {}, ""});
+  }
+
+  Status probe(const std::stop_token& stop) override {
+    if (probe_link_ == nullptr) probe_link_ = std::make_unique<Link>(probe_options_);
+    ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer,
+                          probe_link_->call(stop, {"GET", "/healthz", {}, ""}));
+    return answer.status < 500 ? Status::OK() : unexpected(answer, "asking how it is");
   }
 
  private:
@@ -287,7 +297,9 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
   }
 
   const CoordinatorOptions options_;
-  uint64_t seq_ = 0;  // of the serving thread
+  CoordinatorOptions probe_options_;  // not changed once made
+  uint64_t seq_ = 0;                  // of the serving thread
+  std::unique_ptr<Link> probe_link_;  // of the probing thread
 };
 
 // Reports under a name of its own making: a client has no other.

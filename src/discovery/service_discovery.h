@@ -51,6 +51,9 @@ class Member {
   }
 };
 
+// The longest that a probe of a source waits.
+inline constexpr Duration kProbe = std::chrono::milliseconds(500);
+
 class ServiceDiscovery {
  public:
   virtual ~ServiceDiscovery() = default;
@@ -62,6 +65,10 @@ class ServiceDiscovery {
   // thread, beside the calls above; one bounded attempt, whose failure matters to nobody. A store
   // cannot look: there a lease runs out.
   virtual void tell_refused(const std::stop_token& /*stop*/, std::string_view /*node_id*/) {}
+  // Whether the source answers now: one small question, an answer within half a second or none. By
+  // one thread of its own, beside the calls above. A fixed list has no source: never asked.
+  virtual bool has_source() const { return true; }
+  virtual Status probe(const std::stop_token& stop) = 0;
 };
 
 }  // namespace cenote::discovery

@@ -96,6 +96,17 @@ class StoreDiscovery final : public ServiceDiscovery {
     (*directory)->leave(entry_of(member, sequence_));
   }
 
+  // Reads what every process may read, from whoever leads. A refusal is an answer.
+  Status probe(const std::stop_token& stop) override {
+    if (probed_ == nullptr) {
+      StoreDiscoveryOptions quick = options_;
+      quick.directory.store.call_timeout = kProbe;
+      ARROW_ASSIGN_OR_RAISE(probed_, open_directory(quick));
+    }
+    const Status status = probed_->config_head(stop).status();
+    return error_kind(status) == ErrorKind::kAuthentication ? Status::OK() : status;
+  }
+
  private:
   // OK: the list is due again.
   Status list_and_follow(const std::stop_token& stop, Directory& directory, Roster& roster,
@@ -202,7 +213,8 @@ class StoreDiscovery final : public ServiceDiscovery {
   const StoreDiscoveryOptions options_;
   // Of the serving thread.
   uint64_t sequence_ = 0;
-  bool missing_ = false;  // the last look did not find this node
+  bool missing_ = false;               // the last look did not find this node
+  std::unique_ptr<Directory> probed_;  // of the probing thread
 };
 
 // Taken to be up; the breakers of calls do the rest.
@@ -224,6 +236,8 @@ class StaticDiscovery final : public ServiceDiscovery {
       pause(stop, std::chrono::seconds(1));
     }
   }
+  bool has_source() const override { return false; }
+  Status probe(const std::stop_token& /*stop*/) override { return Status::OK(); }
 
  private:
   const cluster::Snapshot nodes_;

@@ -31,6 +31,7 @@ enum class Operation : int32_t {
   kIngest = 9,
   kPing = 10,    // only the answer, with the load of `pool`
   kCancel = 11,  // stop the call of request id `name`, if it runs
+  kSight = 12,   // whether the node reaches the cluster's store or coordinator, in the answer
 };
 
 // A parameter of one of the types that need no Arrow IPC around them, which costs a small query
@@ -107,10 +108,11 @@ struct Answer {
   std::optional<int64_t> affected;  // of an execute or an ingest; -1: the database does not say
   Bytes transaction;                // of a begin
   bool draining = false;            // go elsewhere with the next call
+  std::optional<bool> reaches_source{};  // of a sight; unset: the node is in no cluster
 
   CENOTE_FIELDS(visit(1, self.version); visit(2, self.node_id); visit(3, self.config_version);
                 visit(4, self.load); visit(5, self.affected); visit(6, self.transaction);
-                visit(7, self.draining);)
+                visit(7, self.draining); visit(8, self.reaches_source);)
 };
 
 // The parameters into the call, and out of it.

@@ -178,6 +178,22 @@ std::vector<std::string> ClusterView::pool_ids() const {
   return ids;
 }
 
+std::shared_ptr<const ClusterView::Nodes> ClusterView::nodes() const {
+  const Lock lock(mutex_);
+  return nodes_;
+}
+
+std::optional<Duration> ClusterView::age() const {
+  const Lock lock(mutex_);
+  return view_.age(Clock::now());
+}
+
+uint64_t ClusterView::config_version(std::string_view node_id) const {
+  const std::shared_ptr<const Nodes> nodes = this->nodes();
+  const auto found = nodes->find(node_id);
+  return found == nodes->end() ? 0 : found->second.config_version;
+}
+
 bool ClusterView::is_up(std::string_view node_id) const {
   const Lock lock(mutex_);
   const auto found = nodes_->find(node_id);

@@ -51,6 +51,16 @@ class ClusterView final : private discovery::Watcher {
   // Why a pool has no target: which nodes there are, how they are, how old the view is.
   std::string explain(std::string_view pool_id) const;
   std::vector<std::string> pool_ids() const;
+  // As the source said last; never null.
+  std::shared_ptr<const Nodes> nodes() const;
+  // Since the source last confirmed it; none: never.
+  std::optional<Duration> age() const;
+  // The newest configuration that the node applied; 0: none, or no such node.
+  uint64_t config_version(std::string_view node_id) const;
+  // As ServiceDiscovery's.
+  bool has_source() const { return discovery_->has_source(); }
+  Status probe_source(const std::stop_token& stop) { return discovery_->probe(stop); }
+  const std::string& kind() const { return options_.kind; }
   // False too for a node that is not known.
   bool is_up(std::string_view node_id) const;
   ClusterStatus status() const;

@@ -48,7 +48,21 @@ bool beside_us(const DeploymentConfig& config) {
   });
 }
 
-Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
+Status check_partition(const PartitionOptions& options) {
+  const auto wrong = [](const std::string& what) {
+    return make_error(ErrorKind::kConfig, "partition." + what);
+  };
+  if (options.detection_interval < std::chrono::milliseconds(200) ||
+      options.detection_interval > std::chrono::minutes(1)) {
+    return wrong("detection_interval must be from 200ms to 60s");
+  }
+  if (options.local_cache_ttl <= Duration::zero()) return wrong("local_cache_ttl must be above 0");
+  return Status::OK();
+}
+
+Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config,
+                                            std::function<std::optional<bool>()> databases) {
+  ARROW_RETURN_NOT_OK(check_partition(config.partition));
   Result<Reach> reach = Reach::make(config.remote.networks, beside_us(config));
   if (!reach.ok()) {
     return make_error(ErrorKind::kConfig, "remote.networks: " + reach.status().message());
@@ -57,7 +71,8 @@ Result<std::unique_ptr<Router>> open_router(const DeploymentConfig& config) {
   ARROW_ASSIGN_OR_RAISE(OpenedDiscovery discovery, open_discovery(config, self));
   return Router::open(std::move(discovery.service),
                       {config.remote, std::move(*reach), config.load_balancer,
-                       std::move(discovery.kind), std::move(discovery.source), config.node.zone});
+                       std::move(discovery.kind), std::move(discovery.source), config.node.zone,
+                       config.partition, self, std::move(databases)});
 }
 
 bool same(const PoolConfig& a, const PoolConfig& b) {
@@ -89,7 +104,9 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
     ARROW_RETURN_NOT_OK(manager->parts_->open_pool(std::move(pool)));
   }
   if (config.mode != DeploymentMode::kStandalone) {
-    ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config));
+    ARROW_ASSIGN_OR_RAISE(
+        manager->parts_->router_,
+        open_router(config, [all = manager->parts_.get()] { return all->database_answers(); }));
   }
   ARROW_RETURN_NOT_OK(manager->parts_->join_all());
   if (config.mode == DeploymentMode::kCoordinated) {
@@ -222,6 +239,12 @@ std::vector<std::string> DistributedPoolManager::list_pools() const {
 void DistributedPoolManager::expect_node(std::string_view node_id, uint64_t term,
                                          uint64_t revision) {
   if (parts_->router_ != nullptr) parts_->router_->expect_node(node_id, term, revision);
+}
+
+Status DistributedPoolManager::recover() {
+  if (Router* router = parts_->router()) return router->recover();
+  return make_error(ErrorKind::kInterface,
+                    "there is nothing to recover from: this process is in no cluster");
 }
 
 std::vector<PoolStatus> DistributedPoolManager::get_status() const {

@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,14 @@ struct DistributedPoolManager::Parts {
       }
     }
     return pool->id();
+  }
+  // Whether one of the own pools' databases is not down; none: there is no pool.
+  std::optional<bool> database_answers() const {
+    const auto all = pools();
+    if (all.empty()) return std::nullopt;
+    return std::any_of(all.begin(), all.end(), [](const std::shared_ptr<LocalPool>& each) {
+      return each->get_status().health != HealthState::kDown;
+    });
   }
 
   // Null: none of that id.

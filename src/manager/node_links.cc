@@ -144,6 +144,18 @@ std::optional<Link> NodeLinks::known(const route::Target& target, std::string_vi
   return Link{link.channel, gate, link.hold};
 }
 
+Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::channel(const std::string& node_id,
+                                                                const std::string& location) {
+  {
+    const Lock lock(mutex_);
+    const auto found = links_.find(node_id);
+    const bool known = found != links_.end() && found->second.location == location;
+    if (known && found->second.channel != nullptr) return found->second.channel;
+  }
+  // Not kept: calls of pools make one of their own, with what belongs to it.
+  return open(location);
+}
+
 Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id) {
   {
     const Lock lock(mutex_);

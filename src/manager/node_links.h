@@ -80,6 +80,9 @@ class NodeLinks {
   // The first of a node whose location holds a name waits for the resolver. kConfig: the location
   // leads where no node may be; kConnection: its name is not known.
   Result<Link> link(const route::Target& target, std::string_view pool_id);
+  // The channel alone, for what is no call of a pool.
+  Result<std::shared_ptr<flight::NodeChannel>> channel(const std::string& node_id,
+                                                       const std::string& location);
 
  private:
   struct NodeLink {

@@ -4,10 +4,11 @@
 namespace cenote {
 namespace {
 
-// Calls are answered by nodes, so failovers between them are told from those between databases; and
-// what a client loses is the view's source.
+// Calls are answered by nodes, so failovers between them are told from those between databases.
+// What a client loses is the view's source alone, or the cluster.
 constexpr const char* kOfNodes = "scope=\"node\"";
 constexpr const char* kOfSource = "scope=\"view\"";
+constexpr const char* kOfCluster = "scope=\"cluster\"";
 
 }  // namespace
 
@@ -19,7 +20,9 @@ std::vector<cluster::MetricSample> RouteMetrics::samples() const {
   return {counter("cenote_failover_total", failovers_, kOfNodes),
           failover_recovery_.sample("cenote_failover_recovery_seconds", kOfNodes),
           partition_detection_.sample("cenote_partition_detection_seconds", kOfSource),
+          cluster_detection_.sample("cenote_partition_detection_seconds", kOfCluster),
           partition_recovery_.sample("cenote_partition_recovery_seconds", kOfSource),
+          cluster_recovery_.sample("cenote_partition_recovery_seconds", kOfCluster),
           duration_.sample("cenote_route_duration_seconds"),
           counter("cenote_route_failures_total", failures_),
           counter("cenote_route_requests_total", requests_),
@@ -36,7 +39,7 @@ const std::map<std::string, std::string>& route_metrics_help() {
       {"cenote_failover_recovery_seconds",
        "Scope node: how long such calls took in all; database: from the first suspicion to the "
        "switch."},
-      {"cenote_partition_detection_seconds", "From the source's last word to finding it silent."},
+      {"cenote_partition_detection_seconds", "From the last word to finding it silent."},
       {"cenote_partition_recovery_seconds", "From there to hearing it again."},
       {"cenote_route_duration_seconds", "Calls to nodes, to the answer's first batch."},
       {"cenote_route_failures_total", "Of the calls to nodes, those that failed in the end."},

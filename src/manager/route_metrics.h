@@ -35,6 +35,10 @@ class RouteMetrics {
   void cut_off(Duration after) { partition_detection_.record(after); }
   // ... and is heard again that long after it was found so.
   void reconnected(Duration after) { partition_recovery_.record(after); }
+  // The cluster is found out of reach that long after it was last heard, ...
+  void partitioned(Duration after) { cluster_detection_.record(after); }
+  // ... and this process is part of it again that long after it was first heard again.
+  void rejoined(Duration after) { cluster_recovery_.record(after); }
 
   std::vector<cluster::MetricSample> samples() const;
 
@@ -51,6 +55,8 @@ class RouteMetrics {
   cluster::DurationHistogram failover_recovery_;
   cluster::DurationHistogram partition_detection_;
   cluster::DurationHistogram partition_recovery_;
+  cluster::DurationHistogram cluster_detection_;
+  cluster::DurationHistogram cluster_recovery_;
 };
 
 // What their names mean, for an exposition.

@@ -71,7 +71,9 @@ Result<T> routed(const DistributedPoolManager& manager, const Home& home, const 
   if (router == nullptr && own == nullptr) return manager.pool(call.pool_id).status();
   const auto at_home = [&]() -> Result<T> {
     Result<T> answer = local(*own, options);
-    if (answer.ok() && origin != nullptr) *origin = Origin();
+    if (answer.ok() && origin != nullptr) {
+      *origin = router == nullptr ? Origin() : router->origin("", "", 1);
+    }
     return answer;
   };
   if (router == nullptr || (own != nullptr && router->view().targets(call.pool_id) == nullptr)) {
@@ -240,7 +242,7 @@ std::optional<ClusterStatus> DistributedPoolManager::cluster_status() const {
     return status;
   }
   if (parts_->router_ == nullptr) return std::nullopt;
-  return parts_->router_->view().status();
+  return parts_->router_->status();
 }
 
 }  // namespace cenote

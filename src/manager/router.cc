@@ -56,6 +56,22 @@ Status not_sent(const Status& status) {
   return make_error(std::move(detail), status.message());
 }
 
+// Of the rule, what a configuration says.
+PartitionWatch::Options watch_options(const Router::Options& options, bool has_source) {
+  using Source = PartitionWatch::Handler::Source;
+  PartitionWatch::Options watch;
+  watch.rule.partition = options.partition;
+  watch.rule.probe_timeout =
+      std::min(watch.rule.probe_timeout, options.partition.detection_interval / 2);
+  const Source source = options.kind == "coordinator" ? Source::kCoordinator : Source::kStore;
+  watch.rule.source = has_source ? source : Source::kNone;
+  watch.rule.seed = random_bits();
+  watch.reach = options.reach;
+  watch.self = options.self;
+  watch.databases = options.databases;
+  return watch;
+}
+
 }  // namespace
 
 InFlight::~InFlight() {
@@ -100,6 +116,10 @@ Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceD
       [links = router->links_.get()](const ClusterView::Nodes& nodes) { links->update(nodes); },
       &router->metrics_};
   router->view_ = std::make_unique<ClusterView>(std::move(discovery), std::move(view));
+  PartitionWatch::Options watch = watch_options(options, router->view_->has_source());
+  watch.metrics = &router->metrics_;
+  router->watch_ =
+      std::make_unique<PartitionWatch>(*router->view_, *router->links_, std::move(watch));
   return router;
 }
 
@@ -126,10 +146,43 @@ bool Router::has_another(const RoutedCall& call, const route::Targets& targets,
          nullptr;
 }
 
+bool Router::passes_over(const PartitionPlan& plan, const RoutedCall& call,
+                         const route::Targets& targets,
+                         const std::vector<const route::Target*>& passed,
+                         const route::Target& target) const {
+  if (!plan.is_reached(target.node_id)) return true;
+  constexpr double kWhole = 1ULL << 32;
+  const double where = static_cast<double>(random_bits() >> 32) / kWhole;
+  return plan.holds_back(target.node_id, where) && has_another(call, targets, passed, target);
+}
+
+Status Router::check_age(const RoutedCall& call) const {
+  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  if (plan == nullptr || !plan->local) return Status::OK();
+  const std::optional<Duration> age = view_->age();
+  const partition::Service service = partition::service(plan->ttl, age.value_or(Duration::max()));
+  const bool reads = call.need == route::Need::kRead || (call.repeatable && !call.lasting);
+  if (service == partition::Service::kAll || (service == partition::Service::kReads && reads)) {
+    return Status::OK();
+  }
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kConnection;
+  detail.pool = call.pool_id;
+  detail.sent = Sent::kNo;
+  return make_error(
+      std::move(detail),
+      "PARTITIONED: pool '" + std::string(call.pool_id) + "': the " + (reads ? "read" : "write") +
+          " was not sent: this process has been out of touch with the cluster for longer than " +
+          (reads ? "four times " : "") + "partition.local_cache_ttl (" + plan->why + "; " +
+          view_->explain(call.pool_id) + "); try again once it is back" +
+          (service == partition::Service::kReads ? "; reads go on" : ""));
+}
+
 Result<Router::Chosen> Router::choose(const RoutedCall& call,
                                       const std::vector<Chosen>& tried) const {
   const TimePoint now = Clock::now();
   std::shared_ptr<const route::Targets> targets = view_->targets(call.pool_id);
+  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
   std::vector<const route::Target*> passed;
   for (const Chosen& each : tried) passed.push_back(each.target);
   Chosen shut;
@@ -142,6 +195,10 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
     const route::Targets::Choice choice =
         targets->choose(call.need, *balancer_, now, random_bits(), passed);
     if (choice.target == nullptr) break;
+    if (plan != nullptr && passes_over(*plan, call, *targets, passed, *choice.target)) {
+      passed.push_back(choice.target);
+      continue;
+    }
     Result<Link> found = links_->link(*choice.target, call.pool_id);
     if (!found.ok()) {
       unusable = found.status();
@@ -173,7 +230,10 @@ Status Router::nothing_left(const RoutedCall& call, bool known) const {
   ErrorDetail detail;
   detail.pool = call.pool_id;
   detail.sent = Sent::kNo;
-  const std::string pool = "pool '" + std::string(call.pool_id) + "'";
+  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  const std::string pool =
+      (plan != nullptr && plan->local ? "PARTITIONED (" + plan->why + "): " : "") +
+      ("pool '" + std::string(call.pool_id) + "'");
   if (known) {
     detail.kind = ErrorKind::kConnection;
     const bool write = call.need == route::Need::kWrite;
@@ -233,6 +293,10 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
   if (view_->targets(call.pool_id) == nullptr) {
     (void)view_->wait_until_known({deadline.sooner(Deadline::in(kFirstView)), options.stop});
   }
+  if (Status aged = check_age(call); !aged.ok()) {
+    metrics_.ended(Clock::now() - begin, false);
+    return aged;
+  }
   std::vector<Chosen> tried;
   size_t repeats = 0;
   for (const Try& each : tries) repeats += lost(each.status) ? 1 : 0;
@@ -252,8 +316,8 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
       metrics_.ended(took, true);
       if (!tries.empty()) metrics_.failed_over(took);
       if (origin != nullptr) {
-        *origin = {chosen->target->node_id, chosen->target->location,
-                   static_cast<int>(tries.size()) + 1};
+        *origin = this->origin(chosen->target->node_id, chosen->target->location,
+                               static_cast<int>(tries.size()) + 1);
       }
       return Status::OK();
     }
@@ -271,6 +335,33 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
   const Duration took = Clock::now() - begin;
   metrics_.ended(took, false);
   return failed(call, took, tries);
+}
+
+Origin Router::origin(std::string_view node_id, std::string_view location, int attempts) const {
+  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  Origin origin;
+  origin.node = node_id;
+  origin.location = location;
+  origin.attempts = attempts;
+  origin.stale = plan != nullptr && plan->local;
+  origin.source = node_id.empty() ? "own" : origin.stale ? "cache" : view_->kind();
+  if (const std::optional<Duration> age = view_->age()) {
+    const auto ago = std::chrono::duration_cast<std::chrono::system_clock::duration>(*age);
+    origin.as_of = std::chrono::system_clock::now() - ago;
+  }
+  origin.config_version = node_id.empty() ? 0 : view_->config_version(node_id);
+  return origin;
+}
+
+ClusterStatus Router::status() const {
+  ClusterStatus status = view_->status();
+  status.partition = watch_->status();
+  const std::map<std::string, bool, std::less<>> reached = watch_->reached();
+  for (ClusterStatus::Node& node : status.nodes) {
+    const auto found = reached.find(node.id);
+    if (found != reached.end()) node.reached = found->second;
+  }
+  return status;
 }
 
 Status Router::failed(const RoutedCall& call, Duration took, const Tries& tries) {
@@ -316,7 +407,7 @@ std::shared_ptr<Gate> Router::own_gate(std::string_view pool_id) {
 }
 
 std::string Router::exposition() const {
-  const ClusterStatus status = view_->status();
+  const ClusterStatus status = this->status();
   std::vector<cluster::MetricSample> samples = metrics_.samples();
   std::map<std::string, std::string> help = route_metrics_help();
   const auto gauge = [&](const char* name, const char* what, double value) {
@@ -331,6 +422,8 @@ std::string Router::exposition() const {
         static_cast<double>(status.nodes.size()));
   gauge("cenote_view_distrusted", "1 while what the view's source answers is not taken.",
         status.alarm.empty() ? 0 : 1);
+  gauge("cenote_partition_local", "1 while calls are served by what was known of the cluster.",
+        watch_->plan() != nullptr && watch_->plan()->local ? 1 : 0);
   return cluster::prometheus_text(samples, help);
 }
 

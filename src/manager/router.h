@@ -14,6 +14,7 @@
 #include "flight/remote_pool.h"
 #include "manager/cluster_view.h"
 #include "manager/node_links.h"
+#include "manager/partition_watch.h"
 #include "manager/route_metrics.h"
 #include "route/load_balancer.h"
 #include "route/retry_budget.h"
@@ -66,6 +67,10 @@ class Router {
     std::string kind;  // what keeps the list of nodes, and where; as ClusterView's
     std::string source;
     std::string zone;
+    PartitionOptions partition{};
+    std::string self{};  // the node id of this process, if it serves
+    // As PartitionWatch's.
+    std::function<std::optional<bool>()> databases{};
   };
   static Result<std::unique_ptr<Router>> open(
       std::unique_ptr<discovery::ServiceDiscovery> discovery, const Options& options);
@@ -97,7 +102,13 @@ class Router {
   // As DistributedPoolManager::expect_node.
   void expect_node(std::string_view node_id, uint64_t term, uint64_t revision) {
     view_->expect_node(node_id, term, revision);
+    if (!node_id.empty()) watch_->registered(node_id);
   }
+  // As DistributedPoolManager's.
+  ClusterStatus status() const;
+  Status recover() { return watch_->recover(); }
+  // What an answer of that node, or of this process's own pool, is told to be.
+  Origin origin(std::string_view node_id, std::string_view location, int attempts) const;
   // Metrics in Prometheus's text format, and those that add up with other processes'.
   std::string exposition() const;
   std::vector<cluster::MetricSample> samples() const { return metrics_.samples(); }
@@ -116,8 +127,13 @@ class Router {
   };
   bool has_another(const RoutedCall& call, const route::Targets& targets,
                    std::vector<const route::Target*> passed, const route::Target& but) const;
+  bool passes_over(const PartitionPlan& plan, const RoutedCall& call, const route::Targets& targets,
+                   const std::vector<const route::Target*>& passed,
+                   const route::Target& target) const;
   Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried) const;
   Status nothing_left(const RoutedCall& call, bool known) const;
+  // Not OK: out of touch with the cluster for too long to send it anywhere.
+  Status check_age(const RoutedCall& call) const;
   Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,
                     const Attempt& attempt) const;
   Status failed(const RoutedCall& call, Duration took, const Tries& tries);
@@ -128,7 +144,8 @@ class Router {
   RouteMetrics metrics_;
   Mutex mutex_;  // guards the gates; memory only
   std::map<std::string, std::shared_ptr<Gate>, std::less<>> own_gates_ CENOTE_GUARDED_BY(mutex_);
-  std::unique_ptr<ClusterView> view_;  // last: its thread calls into the links
+  std::unique_ptr<ClusterView> view_;      // its thread calls into the links
+  std::unique_ptr<PartitionWatch> watch_;  // last: its threads call into view and links
 };
 
 }  // namespace cenote

@@ -34,11 +34,18 @@ Json pool_json(const PoolStatus& pool) {
 
 // What this node believes of the others, and whether it trusts what it hears.
 Json cluster_json(const ClusterStatus& cluster) {
-  Json out{{"source", cluster.source},
-           {"cluster", cluster.cluster},
-           {"nodes", cluster.nodes.size()},
-           {"alarm", cluster.alarm},
-           {"last_error", cluster.last_error}};
+  Json out{
+      {"source", cluster.source},
+      {"cluster", cluster.cluster},
+      {"nodes", cluster.nodes.size()},
+      {"alarm", cluster.alarm},
+      {"last_error", cluster.last_error},
+      {"partition",
+       {{"state", cluster.partition.state},
+        {"cause", cluster.partition.cause},
+        {"reason", cluster.partition.reason},
+        {"since_ms",
+         std::chrono::duration_cast<std::chrono::milliseconds>(cluster.partition.since).count()}}}};
   if (cluster.age) {
     out["age_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*cluster.age).count();
   }

@@ -130,6 +130,13 @@ double Membership::error_rate() {
 void Membership::fill(cluster::Heartbeat* beat) {
   beat->pools = reports();
   beat->error_rate = error_rate();
+  // Who is cut off itself is no witness.
+  const std::optional<ClusterStatus> cluster = manager_.cluster_status();
+  if (cluster && cluster->partition.state == "connected") {
+    for (const ClusterStatus::Node& node : cluster->nodes) {
+      if (node.reached) beat->peers.emplace(node.id, *node.reached);
+    }
+  }
   const Lock lock(mutex_);
   beat->config_version = state_.config_version;
   beat->config_rejected = state_.config_rejected;

@@ -74,6 +74,13 @@ Result<flight::Answer> FlightServer::own_answer(const Context& context, const fl
     running_.stop(caller_of(context).user, call.name);
     return answer(nullptr);
   }
+  if (call.operation == flight::Operation::kSight) {
+    flight::Answer sight = answer(nullptr);
+    if (const auto cluster = manager_.cluster_status()) {
+      sight.reaches_source = cluster->partition.source_answers;
+    }
+    return sight;
+  }
   ARROW_ASSIGN_OR_RAISE(const Work work, own_work(context, call, stop));
   std::optional<int64_t> affected;
   flight::Bytes begun;

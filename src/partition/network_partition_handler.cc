@@ -48,6 +48,11 @@ std::string_view to_string(Step step) {
   return "unknown";
 }
 
+Service service(Duration local_cache_ttl, Duration view_age) {
+  if (view_age <= local_cache_ttl) return Service::kAll;
+  return view_age / 4 <= local_cache_ttl ? Service::kReads : Service::kOwnPools;
+}
+
 NetworkPartitionHandler::NetworkPartitionHandler(Options options, TimePoint now)
     : options_(options),
       random_(options.seed),
@@ -89,9 +94,8 @@ std::optional<bool> NetworkPartitionHandler::reached(std::string_view peer) cons
 }
 
 Service NetworkPartitionHandler::service(Duration view_age) const {
-  const Duration ttl = options_.partition.local_cache_ttl;
-  if (!local() || view_age <= ttl) return Service::kAll;
-  return view_age / 4 <= ttl ? Service::kReads : Service::kOwnPools;
+  if (!local()) return Service::kAll;
+  return partition::service(options_.partition.local_cache_ttl, view_age);
 }
 
 double NetworkPartitionHandler::share(TimePoint now) const {
@@ -268,7 +272,7 @@ void NetworkPartitionHandler::judge_parts(Output* out) {
   }
 }
 
-void NetworkPartitionHandler::lost(const Round& /*round*/, TimePoint now, Output* out) {
+void NetworkPartitionHandler::lost(TimePoint now, Output* out) {
   good_ = 0;
   ++lost_;
   told_to_wait_ = false;
@@ -352,8 +356,13 @@ Cause NetworkPartitionHandler::classify() const {
   return options_.source == Source::kCoordinator ? Cause::kCoordinatorLost : Cause::kStoreLost;
 }
 
-// Unless a source that answers has not had its time to find the silent nodes dead.
+// Unless whoever was silent is in the view no more, or a source that answers has not had its time
+// to find them dead.
 void NetworkPartitionHandler::cut_off(TimePoint now, Output* out) {
+  if (std::all_of(peers_.begin(), peers_.end(),
+                  [](const auto& each) { return each.second.answered.value_or(true); })) {
+    return;
+  }
   const bool patient = options_.source != Source::kNone && source_answers_;
   if (patient && now - last_good_ < intervals(options_.source_patience)) return;
   cause_ = classify();

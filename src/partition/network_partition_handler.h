@@ -63,6 +63,7 @@ std::string_view to_string(Step step);
 
 // What a view of some age is good for, out of touch with its source.
 enum class Service : uint8_t { kAll, kReads, kOwnPools };
+Service service(Duration local_cache_ttl, Duration view_age);
 
 // Used by one thread at a time.
 class NetworkPartitionHandler {

@@ -545,11 +545,13 @@ TEST_F(Partition, ten_minutes_of_lost_packets_make_no_partition) {
     seeded.seed = seed;
     begin_anew(seeded, 5);
     uint64_t state = seed;
-    // 5 % of the packets of either direction, so that one probe of ten has no answer in time.
-    loss = [&state] {
+    // 5 % of the packets of either direction, so that one try of ten has no answer in time; a probe
+    // is two.
+    const auto lost = [&state] {
       state = state * 6364136223846793005 + 1442695040888963407;
       return (state >> 33) % 1000 < 98;
     };
+    loss = [&] { return lost() && lost(); };
     run(minutes(10));
     EXPECT_EQ(entered(State::kPartitioned), 0);
     EXPECT_LE(entered(State::kSuspect), 2);

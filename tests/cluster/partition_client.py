@@ -1,0 +1,72 @@
+"""One client of a cluster, in a namespace of its own: reads all the time and says as JSON lines what it sees.
+
+Lines on its standard input are told to it: "recover".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+import urllib.request
+from typing import Any
+
+import cenote
+
+STATE_INTERVAL, READ_INTERVAL = 0.02, 0.05
+METRICS = "http://127.0.0.1:9464/metrics"
+_print = threading.Lock()
+
+
+def say(**sample: Any) -> None:
+    with _print:
+        print(json.dumps({"at": time.monotonic(), **sample}), flush=True)
+
+
+def metrics() -> str:
+    with urllib.request.urlopen(METRICS, timeout=5) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def exported(text: str, name: str) -> float:
+    found = re.search(rf'^cenote_partition_{name}_seconds_sum{{scope="cluster"}} (\S+)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def watch(pool: cenote.DistributedDatabasePool) -> None:
+    before: tuple[object, ...] = ()
+    while True:
+        status = pool.cluster_status() or {}
+        text = metrics()
+        sums = exported(text, "detection"), exported(text, "recovery")
+        now = (status["partition"]["state"], status["partition"]["cause"], len(status["nodes"]), *sums)
+        if now != before:
+            say(kind="state", state=now[0], cause=now[1], nodes=now[2], detection=sums[0], recovery=sums[1])
+            before = now
+        time.sleep(STATE_INTERVAL)
+
+
+def read(pool: cenote.DistributedDatabasePool) -> None:
+    while True:
+        try:
+            meta = pool.sync.query("main_db", "select name from who", timeout=2).meta
+            say(kind="read", ok=True, node=meta["node"], stale=meta["stale"], source=meta["source"])
+        except cenote.DbPoolError as error:
+            say(kind="read", error=str(error))
+        time.sleep(READ_INTERVAL)
+
+
+def main() -> None:
+    pool = cenote.DistributedDatabasePool.from_yaml(sys.argv[1])
+    for work in (watch, read):
+        threading.Thread(target=work, args=(pool,), daemon=True).start()
+    for line in sys.stdin:
+        if line.strip() == "recover":
+            pool.recover()
+
+
+if __name__ == "__main__":
+    main()

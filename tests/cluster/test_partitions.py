@@ -1,0 +1,113 @@
+"""Machines of a cluster are cut off from one another: what is known goes on, labelled, and all comes back."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+from collections.abc import Iterator
+
+import partitions
+import pytest
+from partitions import CLIENT, STORE, Cluster, cluster
+from processes import PROGRAM
+
+REASON = partitions.why_not()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+
+
+@pytest.fixture
+def made(tmp_path: pathlib.Path) -> Iterator[Cluster]:
+    with cluster(tmp_path) as running:
+        yield running
+
+
+def test_a_client_in_the_minority_reads_from_the_node_beside_it_and_comes_back(made: Cluster) -> None:
+    cut = made.cut(lambda: made.network.cut([CLIENT, "n1"]))
+    local = made.wait_for_state("local", cut.cut)
+    assert local.cause == "minority"
+    served = [seen for seen in made.samples() if seen.stale]
+    assert {seen.node for seen in served} == {"n1"}
+    assert {seen.source for seen in served} == {"cache"}
+    made.heal(cut)
+    fresh = made.wait(lambda seen: seen.ok and seen.node in ("n2", "n3"), "a read of another node", cut.connected)
+    assert not fresh.stale
+    assert fresh.source == "etcd"
+
+
+def test_a_node_that_was_cut_off_says_so_and_registers_again(made: Cluster) -> None:
+    made.network.cut(["n1"])
+    line = node_status(made, "n1", "local")
+    assert "minority" in line
+    assert "0 of 2 nodes" in line
+    made.network.heal()
+    node_status(made, "n1", "connected")
+
+
+def test_a_client_that_hears_nothing_though_it_is_heard_is_cut_off_too(made: Cluster) -> None:
+    made.network.deafen(CLIENT)
+    local = made.wait_for_state("local", 0)
+    assert local.cause == "minority"
+    failed = made.wait(lambda seen: seen.kind == "read" and not seen.ok, "a refused read", local.at + 0.1)
+    assert "PARTITIONED" in made.wait(lambda seen: "PARTITIONED" in seen.error, "its reason", failed.at).error
+    made.network.heal()
+    made.wait_for_state("connected", local.at)
+
+
+def test_others_that_reach_the_store_make_it_a_one_way_cut(made: Cluster) -> None:
+    addresses = made.network.addresses
+    for name in (STORE, "n3"):
+        made.network.inside(CLIENT, "nft", f"add rule inet cut in ip saddr {addresses[name]} drop")
+    local = made.wait_for_state("local", 0)
+    assert local.cause == "one-way"
+    made.network.heal()
+    made.wait_for_state("connected", local.at)
+
+
+def test_a_lost_store_whose_nodes_all_answer_is_no_partition(made: Cluster) -> None:
+    made.processes[STORE].kill()
+    lost = made.wait(lambda seen: seen.cause == "store-lost", "the store's loss")
+    assert lost.state == "connected"
+    made.wait(lambda seen: seen.kind == "read" and seen.at > lost.at + 3, "later reads")
+    later = [seen for seen in made.samples() if seen.kind == "read" and seen.at > lost.at]
+    assert all(seen.ok and not seen.stale for seen in later)
+    assert {seen.node for seen in later} == {"n1", "n2", "n3"}
+    assert {seen.state for seen in made.samples() if seen.kind == "state"} == {"connected"}
+
+
+def test_manual_recovery_waits_for_the_operator(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, recovery_strategy="manual") as made:
+        made.network.cut([CLIENT])
+        local = made.wait_for_state("local", 0)
+        made.network.heal()
+        made.wait(lambda seen: seen.ok and seen.node == "n2", "a read of a node that is back", local.at)
+        awaited = "operator's word"
+        partitions.eventually(lambda: awaited in (made.folder / f"{CLIENT}.log").read_text())
+        assert made.samples()[-1].state in ("", "local")
+        made.tell("recover")
+        made.wait_for_state("connected", local.at)
+
+
+def test_past_its_time_the_cached_view_serves_reads_and_then_nothing(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, local_cache_ttl="2s") as made:
+        made.network.cut([CLIENT, "n1"])
+        local = made.wait_for_state("local", 0)
+        made.wait(lambda seen: seen.ok and seen.stale, "a local read", local.at)
+        refused = made.wait(lambda seen: "local_cache_ttl" in seen.error, "a refused read", local.at)
+        assert "four times" in refused.error
+
+
+def node_status(made: Cluster, name: str, state: str) -> str:
+    """The line of `cenote status` on that machine, once the node is in that state."""
+    command = made.network.command(name, PROGRAM, "status", "-c", str(made.folder / f"{name}.yaml"), "--timeout", "1s")
+
+    def line() -> str:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        lines = [each for each in done.stdout.splitlines() if each.startswith(f"this node ({name}): {state}")]
+        return lines[0] if lines else ""
+
+    found: str = partitions.eventually(line)
+    log = [json.loads(each[each.index("{") :]) for each in (made.folder / f"{name}.log").read_text().splitlines()
+           if '"event":"partition"' in each]  # fmt: skip
+    assert any(each["to"] == state for each in log)
+    return found
