@@ -91,6 +91,19 @@ void Audit::advance(uint64_t version) {
   end_.version = version;
 }
 
+Status Audit::seal(const CallContext& context, Store& store) {
+  StoreWrite write;
+  write.conditions = {{std::string(kEnd), end_.version}};
+  write.puts = {{std::string(kEnd), Json{{"seq", end_.seq}, {"hash", end_.hash}}.dump()}};
+  ARROW_ASSIGN_OR_RAISE(const uint64_t version, store.commit(context, write));
+  if (version == 0) {
+    return make_error(ErrorKind::kOperational,
+                      "the store changes while it is read; try again in a second");
+  }
+  end_.version = version;
+  return Status::OK();
+}
+
 Result<Json> Audit::read(const CallContext& context, Store& store, uint64_t before, size_t limit) {
   ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, store.list(context, "audit/"));
   Json entries = Json::array();

@@ -33,6 +33,9 @@ class Audit {
   // all. Call advance() with the version that the commit gave.
   void append(StoreWrite* write, const Actor& actor, std::string_view action, Json from, Json to);
   void advance(uint64_t version);
+  // Whatever was appended before and given up cannot arrive any more: the end that it compares has
+  // moved on. An error: it has arrived meanwhile, or nobody knows; load() again.
+  Status seal(const CallContext& context, Store& store);
 
   // The newest entries first, at most `limit`, those before `before` (0: from the end).
   static Result<Json> read(const CallContext& context, Store& store, uint64_t before, size_t limit);

@@ -74,6 +74,8 @@ Status PoolCoordinator::restore(const CallContext& context) {
 Status PoolCoordinator::catch_up(const CallContext& context) {
   if (!doubtful_) return Status::OK();
   ARROW_ASSIGN_OR_RAISE(audit_, Audit::load(context, *store_));
+  // What is read next must stay true: a write may be late by more than its writer's patience.
+  ARROW_RETURN_NOT_OK(audit_.seal(context, *store_));
   ARROW_RETURN_NOT_OK(restore_tokens(context));
   ARROW_RETURN_NOT_OK(load_scopes(context));
   ARROW_ASSIGN_OR_RAISE(const std::vector<cluster::NodeRecord> nodes, stored_nodes(context));

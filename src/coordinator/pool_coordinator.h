@@ -152,7 +152,10 @@ class PoolCoordinator {
     uint64_t head_version = 0;                  // of the head's key in the store
     std::unique_ptr<cluster::Rollout> rollout;  // of the newest version
     bool rollout_kept = false;                  // in the store too, until it has ended
-    bool failure_told = false;                  // in the log
+    bool no_way_back = false;                   // it failed, and there is nothing to go back to
+
+    // The newest version that came through its roll-out; 0: none did.
+    uint64_t proven() const;
   };
 
   PoolCoordinator(Options options, std::unique_ptr<Store> store);

@@ -126,17 +126,26 @@ uint64_t PoolCoordinator::head_of(std::string_view scope) const {
   return found == scopes_.end() ? 0 : found->second.head;
 }
 
+// A version that is still on its way, or failed, is nothing to go back to.
+uint64_t PoolCoordinator::Scope::proven() const {
+  const bool done = rollout == nullptr || rollout->version() != head ||
+                    rollout->stage() == cluster::Rollout::Stage::kDone;
+  return done ? head : rollout->previous();
+}
+
 Result<Json> PoolCoordinator::append_version(const CallContext& context, std::string_view name,
                                              std::string_view content, std::string_view action,
                                              std::string_view reason, const Change& change) {
   uint64_t head = 0;
   uint64_t head_version = 0;
+  uint64_t proven = 0;
   {
     const Lock state(state_);
     const auto found = scopes_.find(name);
     if (found != scopes_.end()) {
       head = found->second.head;
       head_version = found->second.head_version;
+      proven = found->second.proven();
     }
   }
   const uint64_t version = head + 1;
@@ -149,7 +158,7 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
   cluster::Rollout::Options how = options_.rollout;
   // Going back is urgent and known to work.
   if (action != "config.put") how.staged = false;
-  const Json rollout = {{"version", version}, {"previous", head}, {"staged", how.staged}};
+  const Json rollout = {{"version", version}, {"previous", proven}, {"staged", how.staged}};
   StoreWrite write;
   write.conditions = {{head_key(name), head_version}, {config_key(name, version), 0}};
   write.puts = {{config_key(name, version), entry.dump()},
@@ -163,9 +172,9 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
   Scope& scope = scopes_[std::string(name)];
   scope.head = version;
   scope.head_version = written;
-  scope.rollout = std::make_unique<cluster::Rollout>(how, version, head, Clock::now());
+  scope.rollout = std::make_unique<cluster::Rollout>(how, version, proven, Clock::now());
   scope.rollout_kept = true;
-  scope.failure_told = false;
+  scope.no_way_back = false;
   advance_rollouts(Clock::now());
   return answer;
 }
@@ -300,28 +309,35 @@ Status PoolCoordinator::bring_back(const std::string& name, const std::string& r
   const TurnLock changes(changes_, context.deadline);
   ARROW_RETURN_NOT_OK(changes.status());
   ARROW_RETURN_NOT_OK(catch_up(context));
+  uint64_t head = 0;
   uint64_t previous = 0;
-  bool told = false;
   {
     const Lock state(state_);
-    Scope& scope = scopes_.find(name)->second;
+    const Scope& scope = scopes_.find(name)->second;
     const bool failed = scope.rollout != nullptr && scope.rollout->version() == scope.head &&
                         scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack;
-    if (!failed) return Status::OK();  // somebody was faster
+    if (!failed || scope.no_way_back) return Status::OK();  // somebody was faster
+    head = scope.head;
     previous = scope.rollout->previous();
-    told = std::exchange(scope.failure_told, true);
   }
-  if (previous == 0) {  // of the first version there is no older one
-    if (!told) {
-      log(LogLevel::kWarning, "coordinator",
-          "scope '" + name +
-              "': its first version failed, the nodes keep what they have: " + reason);
-    }
+  std::string content;
+  if (previous != 0) {
+    ARROW_ASSIGN_OR_RAISE(const Json failed, stored_version(context, name, head));
+    ARROW_ASSIGN_OR_RAISE(const Json old, stored_version(context, name, previous));
+    content = old.value("content", "");
+    // What failed was the way back: the same again would fail again, without an end.
+    if (failed.value("content", "") == content) previous = 0;
+  }
+  if (previous == 0) {
+    log(LogLevel::kWarning, "coordinator",
+        "scope '" + name + "': version " + std::to_string(head) +
+            " failed and no older one is known to work, the nodes keep what they have: " + reason);
+    const Lock state(state_);
+    scopes_.find(name)->second.no_way_back = true;
     return Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(const Json old, stored_version(context, name, previous));
-  ARROW_RETURN_NOT_OK(append_version(context, name, old.value("content", ""),
-                                     "config.auto_rollback", reason, {{"coordinator", ""}, "", ""})
+  ARROW_RETURN_NOT_OK(append_version(context, name, content, "config.auto_rollback", reason,
+                                     {{"coordinator", ""}, "", ""})
                           .status());
   log(LogLevel::kWarning, "coordinator", "scope '" + name + "' was rolled back: " + reason);
   return Status::OK();

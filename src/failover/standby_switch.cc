@@ -351,7 +351,9 @@ Result<StandbySwitch::Output> StandbySwitch::ask(std::string_view to, TimePoint 
 
 StandbySwitch::Gate StandbySwitch::writes() const {
   if (two_primaries_) return Gate::kClosed;
-  return state_ == State::kConfirm || state_ == State::kSwitching ? Gate::kHeld : Gate::kOpen;
+  // Demoted too: a decision of another process may name a target that was seen as a replica last.
+  const bool held = state_ == State::kConfirm || state_ == State::kSwitching || demoted();
+  return held ? Gate::kHeld : Gate::kOpen;
 }
 
 size_t StandbySwitch::reader() const {

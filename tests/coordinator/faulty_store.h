@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,6 +21,7 @@ class Faults {
     kLost,     // a commit is done, and its answer says that nobody knows
     kRefused,  // nothing is done
     kHang,     // no call returns until release()
+    kLate,     // a commit reaches the store with deliver(), and nobody knows meanwhile
   };
 
   void set(Kind kind) {
@@ -31,6 +33,18 @@ class Faults {
   void wait_for_hanging(int calls) {
     Lock lock(mutex_);
     while (hanging_ < calls) changed_.wait(lock);
+  }
+  void keep(std::function<void()> late) {
+    const Lock lock(mutex_);
+    late_.push_back(std::move(late));
+  }
+  void deliver() {
+    std::vector<std::function<void()>> late;
+    {
+      const Lock lock(mutex_);
+      late.swap(late_);
+    }
+    for (const auto& each : late) each();
   }
   int calls() const {
     const Lock lock(mutex_);
@@ -55,6 +69,7 @@ class Faults {
   Kind kind_ CENOTE_GUARDED_BY(mutex_) = Kind::kNone;
   int calls_ CENOTE_GUARDED_BY(mutex_) = 0;
   int hanging_ CENOTE_GUARDED_BY(mutex_) = 0;
+  std::vector<std::function<void()>> late_ CENOTE_GUARDED_BY(mutex_);
 };
 
 class FaultyStore final : public Store {
@@ -73,6 +88,12 @@ class FaultyStore final : public Store {
   Result<uint64_t> commit(const CallContext& /*context*/, const StoreWrite& write) override {
     const Faults::Kind kind = faults_->met();
     if (kind == Faults::Kind::kRefused) return failed(Sent::kNo, "the disk is full");
+    if (kind == Faults::Kind::kLate) {
+      faults_->keep([this, write] {
+        (void)real_->commit({Deadline::in(std::chrono::seconds(20)), {}}, write);
+      });
+      return failed(Sent::kMaybe, "no answer came");
+    }
     Result<uint64_t> written = real_->commit({Deadline::in(std::chrono::seconds(20)), {}}, write);
     if (kind == Faults::Kind::kLost) return failed(Sent::kMaybe, "no answer came");
     return written;

@@ -311,6 +311,46 @@ TEST_F(Coordinator, a_first_version_that_fails_leaves_the_nodes_as_they_are) {
   EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 1u);
 }
 
+TEST_F(Coordinator, only_a_version_that_all_nodes_took_is_gone_back_to) {
+  cluster::Heartbeat one = join("n1");
+  ASSERT_TRUE(coordinator_->put_config("default", "good", 0, change()).ok());
+  for (int i = 0; i < 4; ++i) {
+    told(one, {1, std::nullopt, "", 0});
+    judge();
+  }
+  ASSERT_TRUE(coordinator_->put_config("default", "bad", 1, change()).ok());
+  ASSERT_TRUE(coordinator_->put_config("default", "worse", 2, change()).ok());
+  cluster::Heartbeat two = join("n2");
+  judge();
+  EXPECT_EQ(told(two), 1u) << "a node that is not the canary gets nothing unproven";
+  told(one, {1, 3, "no such host", 0});
+  judge();
+  EXPECT_EQ((*coordinator_->config("default", 0))["content"], "good");
+  for (int i = 0; i < 4; ++i) {
+    told(one, {4, std::nullopt, "", 0});
+    told(two, {4, std::nullopt, "", 0});
+    judge();
+  }
+  EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 4u);
+}
+
+TEST_F(Coordinator, a_way_back_that_fails_is_not_tried_again_and_again) {
+  cluster::Heartbeat one = join("n1");
+  ASSERT_TRUE(coordinator_->put_config("default", "good", 0, change()).ok());
+  for (int i = 0; i < 4; ++i) {
+    told(one, {1, std::nullopt, "", 0});
+    judge();
+  }
+  ASSERT_TRUE(coordinator_->put_config("default", "bad", 1, change()).ok());
+  told(one, {1, 2, "no such host", 0});
+  judge();
+  for (int i = 0; i < 4; ++i) {
+    told(one, {1, 3, "the file is gone", 0});
+    judge();
+  }
+  EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 3u);
+}
+
 TEST_F(Coordinator, listeners_hear_of_every_visible_change_once) {
   int heard = 0;
   coordinator_->on_change([&] { ++heard; });

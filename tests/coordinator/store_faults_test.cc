@@ -102,6 +102,21 @@ TEST_F(StoreFaults, a_change_whose_answer_was_lost_is_found_by_its_repetition) {
   EXPECT_TRUE(coordinator_->verify_audit().ok());
 }
 
+TEST_F(StoreFaults, a_write_that_was_given_up_cannot_arrive_after_the_store_was_read_again) {
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  faults_.set(Faults::Kind::kLate);
+  EXPECT_FALSE(coordinator_->put_config("default", "b", 1, change("k1")).ok());
+  faults_.set(Faults::Kind::kNone);
+  coordinator_->settle();  // reads what the store holds
+  faults_.deliver();
+  // Or the store would hold a version that no node is ever told of.
+  EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 1u);
+  const auto again = coordinator_->put_config("default", "b", 1, change("k1"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*coordinator_->config("default", 0))["content"], "b");
+  EXPECT_TRUE(coordinator_->verify_audit().ok());
+}
+
 TEST_F(StoreFaults, a_writer_that_retries_a_lost_change_blindly_is_told_what_is_there) {
   faults_.set(Faults::Kind::kLost);
   EXPECT_FALSE(coordinator_->put_config("default", "a", 0, change()).ok());

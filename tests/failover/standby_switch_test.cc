@@ -299,6 +299,15 @@ TEST_F(Switching, a_decision_of_another_process_is_followed_and_older_ones_are_n
   EXPECT_EQ(moves, 1);
 }
 
+TEST_F(Switching, a_target_that_was_a_replica_gets_no_write_when_others_choose_it_until_a_check) {
+  run(seconds(2), primary(), replica());
+  take(rule.decided({7, "b", "a was silent", "other"}, now));
+  EXPECT_EQ(rule.active(), 1u);
+  EXPECT_EQ(rule.writes(), Gate::kHeld);
+  see(replica(), primary());
+  EXPECT_EQ(rule.writes(), Gate::kOpen);
+}
+
 TEST_F(Switching, who_loses_the_race_for_an_epoch_follows_the_winner) {
   StandbySwitch three({"a", "b", "c"}, options());
   three.saw(0, plain(), now, now);

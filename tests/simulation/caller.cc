@@ -1,0 +1,103 @@
+// Choose, probe if need be, call, learn.
+#include "simulation/caller.h"
+
+#include <utility>
+
+namespace cenote::simulation {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kCall = seconds(1);
+constexpr Duration kProbe = milliseconds(500);
+
+}  // namespace
+
+Caller::Caller(World& world, Options options, ProcessId self, CheckedView& view,
+               std::function<ProcessId(const std::string&)> process,
+               std::function<void(const std::string&)> on_refused)
+    : world_(world),
+      options_(options),
+      self_(self),
+      view_(view),
+      process_(std::move(process)),
+      on_refused_(std::move(on_refused)) {}
+
+void Caller::boot() {
+  const auto algorithm = static_cast<LoadBalanceAlgorithm>(world_.random().below(5));
+  balancer_ = route::make_load_balancer(algorithm, world_.random().bits());
+  breakers_.clear();
+  next();
+}
+
+void Caller::next() {
+  world_.after(self_, world_.random().between(milliseconds(100), milliseconds(500)), [this] {
+    next();
+    attempt({});
+  });
+}
+
+void Caller::attempt(std::vector<std::string> tried) {
+  if (world_.has(Bug::kDeadNodeCalled)) {
+    const auto& nodes = view_.view().nodes();
+    if (nodes.empty()) return;
+    const auto any =
+        std::next(nodes.begin(), static_cast<std::ptrdiff_t>(world_.random().below(nodes.size())));
+    return send(any->first, {any->first, any->first});
+  }
+  std::vector<const route::Target*> passed;
+  for (const std::string& id : tried) {
+    const route::Target* target = view_.targets().find(id);
+    if (target != nullptr) passed.push_back(target);
+  }
+  const route::Targets::Choice choice = view_.targets().choose(
+      route::Need::kRead, *balancer_, world_.clock(self_), world_.random().bits(), passed);
+  if (choice.target == nullptr) return;
+  const std::string node = choice.target->node_id;
+  tried.push_back(node);
+  if (!choice.probe_first) return send(node, std::move(tried));
+  world_.checks().hit(Sometimes::kProbedFirst);
+  world_.call<bool>(
+      self_, process_(node), kProbe, []() -> Result<bool> { return true; },
+      [this, node, tried](const Result<bool>& alive) {
+        if (alive.ok()) send(node, tried);
+      });
+}
+
+void Caller::check(const std::string& node) const {
+  const ProcessId process = process_(node);
+  if (nemesis_ == nullptr || world_.runs(process)) return;
+  const Duration gone = world_.now() - world_.changed_at(process);
+  if (gone > options_.known_dead && nemesis_->calm_for(options_.calm)) {
+    world_.checks().fail(world_.name(self_) + " calls " + node + ", which has been down for " +
+                         std::to_string(std::chrono::floor<milliseconds>(gone).count()) + " ms");
+  }
+}
+
+void Caller::send(const std::string& node, std::vector<std::string> tried) {
+  check(node);
+  const route::Target* target = view_.targets().find(node);
+  const std::shared_ptr<route::Load> load = target == nullptr ? nullptr : target->load;
+  if (load != nullptr) load->begin();
+  const TimePoint began = world_.clock(self_);
+  world_.call<bool>(
+      self_, process_(node), kCall, []() -> Result<bool> { return true; },
+      [this, node, load, began, tried = std::move(tried)](const Result<bool>& answer) {
+        const TimePoint now = world_.clock(self_);
+        route::Breaker& breaker = breakers_[node];
+        if (load != nullptr) load->end(now, now - began, !answer.ok());
+        if (answer.ok()) {
+          ++answered_;
+          if (breaker.succeeded(now) && load != nullptr) load->open();
+          return;
+        }
+        if (breaker.failed(now, world_.random().bits()) && load != nullptr) {
+          load->shut(breaker.open_until());
+        }
+        if (is_refused(answer.status())) on_refused_(node);
+        if (tried.size() < 2) attempt(tried);
+      });
+}
+
+}  // namespace cenote::simulation

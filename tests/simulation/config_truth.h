@@ -1,0 +1,41 @@
+// What the store's history says of the configuration, seen from outside: a version once written
+// stays, versions follow one another without a gap or a fork, and no change is made twice.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "simulation/kv_store.h"
+#include "simulation/world.h"
+
+namespace cenote::simulation {
+
+class ConfigTruth {
+ public:
+  ConfigTruth(World& world, const KvStore& store) : world_(world), store_(store) {}
+
+  // A version is being written. `change`: names the operator's change that it is of; empty: none.
+  void written(uint64_t version, const std::string& content, const std::string& change);
+  // An operator was told that this is the version now.
+  void acknowledged(uint64_t version, const std::string& content);
+  // A process was given it.
+  void handed_out(uint64_t version, const std::string& content);
+  // Of a change that may have been given up; 0: it is not there.
+  uint64_t version_of(const std::string& change);
+  uint64_t newest();
+  const std::string* content(uint64_t version);
+
+ private:
+  // A wiped store begins anew; what it had promised is lost with it.
+  void follow_wipes();
+
+  World& world_;
+  const KvStore& store_;
+  uint64_t wipes_ = 0;
+  std::map<uint64_t, std::string> versions_;
+  std::map<std::string, uint64_t> changes_;
+};
+
+}  // namespace cenote::simulation
