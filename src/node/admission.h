@@ -18,11 +18,17 @@ inline constexpr const char* kAdmission = "cenote-admission";
 // One call that was let in; leaves the count when it ends.
 class Admission final : public arrow::flight::ServerMiddleware {
  public:
-  Admission(std::shared_ptr<std::atomic<int>> calls, Caller caller, std::string new_token)
-      : calls_(std::move(calls)), caller_(std::move(caller)), new_token_(std::move(new_token)) {}
+  Admission(std::shared_ptr<std::atomic<int>> calls, Caller caller, std::string new_token,
+            bool beyond)
+      : calls_(std::move(calls)),
+        caller_(std::move(caller)),
+        new_token_(std::move(new_token)),
+        beyond_(beyond) {}
   ~Admission() override { calls_->fetch_sub(1); }
 
   const Caller& caller() const { return caller_; }
+  // The node answered max_calls already: this one may end what its client has begun, no more.
+  bool beyond() const { return beyond_; }
 
   std::string name() const override { return kAdmission; }
   // Clients take the token of the answer for their next calls.
@@ -35,6 +41,7 @@ class Admission final : public arrow::flight::ServerMiddleware {
   const std::shared_ptr<std::atomic<int>> calls_;
   const Caller caller_;
   const std::string new_token_;
+  const bool beyond_;
 };
 
 class AdmissionFactory final : public arrow::flight::ServerMiddlewareFactory {
@@ -50,6 +57,7 @@ class AdmissionFactory final : public arrow::flight::ServerMiddlewareFactory {
                    std::shared_ptr<arrow::flight::ServerMiddleware>* middleware) override;
 
   int calls() const { return calls_->load(); }
+  Status refusal() const;
 
  private:
   const std::shared_ptr<const Authenticator> authenticator_;

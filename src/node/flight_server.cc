@@ -157,8 +157,8 @@ void FlightServer::drain(Deadline deadline) {
   sessions_.close_all();
 }
 
-const Caller& FlightServer::caller_of(const Context& context) {
-  return static_cast<const Admission*>(context.GetMiddleware(kAdmission))->caller();
+const Admission& FlightServer::admission_of(const Context& context) {
+  return *static_cast<const Admission*>(context.GetMiddleware(kAdmission));
 }
 
 Status FlightServer::check_size(std::string_view message) const {
@@ -175,8 +175,9 @@ Result<flight::Any> FlightServer::unwrapped(std::string_view bytes) const {
   return flight::decode<flight::Any>(bytes);
 }
 
-Status FlightServer::check_draining(bool held) const {
-  if (held || !draining()) return Status::OK();
+Status FlightServer::check_new_work(const Context& context) const {
+  if (admission_of(context).beyond()) return admission_->refusal();
+  if (!draining()) return Status::OK();
   return make_error(ErrorKind::kPoolClosed,
                     "node '" + node_id_ + "' is draining and takes no new work; use another node");
 }
@@ -209,10 +210,10 @@ Result<std::shared_ptr<LocalPool>> FlightServer::pool_for(const Context& context
 
 Result<Work> FlightServer::work_for(const Context& context, std::string_view transaction,
                                     std::string_view pool_name, std::stop_source stop) {
-  ARROW_RETURN_NOT_OK(check_draining(!transaction.empty()));
   Work work;
   work.caller = &caller_of(context);
   if (transaction.empty()) {
+    ARROW_RETURN_NOT_OK(check_new_work(context));
     ARROW_ASSIGN_OR_RAISE(work.pool, pool_for(context, pool_name));
   } else {
     ARROW_ASSIGN_OR_RAISE(work.transaction, sessions_.transaction(*work.caller, transaction));

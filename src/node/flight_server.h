@@ -74,7 +74,8 @@ class FlightServer final : public arrow::flight::FlightServerBase {
 
   FlightServer(DistributedPoolManager& manager, const ServerOptions& options, std::string node_id);
 
-  static const Caller& caller_of(const Context& context);
+  static const Admission& admission_of(const Context& context);
+  static const Caller& caller_of(const Context& context) { return admission_of(context).caller(); }
   // The pool by its name; without one by the header `x-cenote-pool`, the session's catalog, the
   // default, in this order.
   Result<std::shared_ptr<LocalPool>> pool_for(const Context& context, std::string_view name) const;
@@ -85,8 +86,9 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   Status check_size(std::string_view message) const;
   // What a command or ticket wraps.
   Result<flight::Any> unwrapped(std::string_view bytes) const;
-  // New work while the node drains: only inside what a client holds already.
-  Status check_draining(bool held) const;
+  // Of what is not inside a transaction that its client holds: not while the node drains, and not
+  // beyond max_calls.
+  Status check_new_work(const Context& context) const;
 
   // Commands of strangers.
   Result<InfoPointer> query_info(const Context& context, const Descriptor& request,

@@ -234,6 +234,25 @@ TEST_F(RemotePoolTest, calls_beyond_the_bound_are_refused_and_not_lost) {
   EXPECT_EQ(value("select count(*) from t"), "2");
 }
 
+TEST_F(RemotePoolTest, a_transaction_can_be_ended_while_others_use_all_calls) {
+  DeploymentConfig bounded = config();
+  bounded.server.flight.max_calls = 2;
+  serve(std::move(bounded));
+  Result<Transaction> transaction = pool_->begin();
+  ASSERT_TRUE(transaction.ok());
+  EXPECT_EQ(*transaction->execute("insert into t values (3, 'three')"), 1);
+  std::vector<std::shared_ptr<arrow::RecordBatchReader>> held;
+  for (int i = 0; i < 2; ++i) {
+    held.push_back(pool_->execute_stream(series(100'000'000)).ValueOrDie());
+  }
+  ASSERT_EQ(error_kind(pool_->ping().status()), ErrorKind::kPoolExhausted);
+  const Status committed = transaction->commit();
+  EXPECT_TRUE(committed.ok()) << committed;
+  held.clear();
+  EXPECT_TRUE(eventually([&] { return pool_->ping().ok(); }));
+  EXPECT_EQ(value("select count(*) from t"), "3");
+}
+
 TEST_F(RemotePoolTest, many_threads_share_one_channel) {
   serve();
   std::atomic<int> wrong = 0;
