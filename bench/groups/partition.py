@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ PAGE = "reliability.md"
 
 RUNS = 5
 INTERVAL = 1.0  # detection_interval's default
+CHANCE = random.Random(8)
 FAULTS = {
     "minority": "client and one of three nodes cut off",
     "deaf": "one-way cut: the client hears nothing, but for one node",
@@ -35,6 +38,7 @@ def measure(name: str) -> list[Result]:
         network = made.network
 
         def fault() -> None:
+            time.sleep(CHANCE.random() * INTERVAL)  # anywhere between two probes
             if name == "minority":
                 network.cut([partitions.CLIENT, "n1"])
             else:

@@ -144,6 +144,20 @@ std::optional<Link> NodeLinks::known(const route::Target& target, std::string_vi
   return Link{link.channel, gate, link.hold};
 }
 
+void NodeLinks::give_up(const std::set<std::string, std::less<>>& node_ids) {
+  std::vector<std::shared_ptr<flight::NodeChannel>> silent;
+  {
+    const Lock lock(mutex_);
+    for (const auto& [id, link] : links_) {
+      const bool harmless = link.hold.use_count() == 1;
+      if (harmless && link.channel != nullptr && node_ids.contains(id)) {
+        silent.push_back(link.channel);
+      }
+    }
+  }
+  for (const auto& channel : silent) channel->cut();
+}
+
 Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::channel(const std::string& node_id,
                                                                 const std::string& location) {
   {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,8 @@ class NodeLinks {
   // The first of a node whose location holds a name waits for the resolver. kConfig: the location
   // leads where no node may be; kConnection: its name is not known.
   Result<Link> link(const route::Target& target, std::string_view pool_id);
+  // Nothing comes from these nodes: calls that wait there end, where they have nothing to lose.
+  void give_up(const std::set<std::string, std::less<>>& node_ids);
   // The channel alone, for what is no call of a pool.
   Result<std::shared_ptr<flight::NodeChannel>> channel(const std::string& node_id,
                                                        const std::string& location);

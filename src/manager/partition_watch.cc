@@ -146,6 +146,7 @@ void PartitionWatch::act(const std::stop_token& stop, Handler::Output out) {
       for (const partition::Event& event : local.events) tell(event);
       // Calls are to heed it now, not after the next round.
       publish(Clock::now());
+      links_.give_up(rule_.returning());
     }
     if (!out.probe || stop.stop_requested()) return;
     out = probe(stop, *out.probe);

@@ -34,8 +34,9 @@ struct Event {
   State to = State::kConnected;  // the same: only the cause changed, or the process had paused
   Cause cause = Cause::kNone;
   std::string reason;  // a sentence without its full stop
-  // To kPartitioned: since the last round that was well. From kRecovering to kConnected: since the
-  // first round that was well again. Both from the round's beginning.
+  // To kPartitioned: since the cluster was lost. From kRecovering to kConnected: since it is heard
+  // again. Either was between two rounds, and is taken to be in their middle: true within half an
+  // interval.
   Duration took{};
 };
 

@@ -28,6 +28,10 @@ Count count(const Peers& peers) {
   return all;
 }
 
+TimePoint middle(TimePoint earlier, TimePoint later) {
+  return earlier + (later - earlier) / 2;
+}
+
 std::string_view name_of(NetworkPartitionHandler::Source source) {
   return source == NetworkPartitionHandler::Source::kCoordinator ? "the coordinator" : "the store";
 }
@@ -61,6 +65,8 @@ NetworkPartitionHandler::NetworkPartitionHandler(Options options, TimePoint now)
       next_round_(now),
       good_since_(now),
       last_good_(now),
+      lost_since_(now),
+      last_lost_(now),
       dwell_(intervals(options.recover_after)),
       rejoin_at_(now) {}
 
@@ -143,7 +149,7 @@ void NetworkPartitionHandler::notice_pause(TimePoint now, Output* out) {
   const Duration gap = now - std::exchange(last_call_, now);
   if (gap <= std::max(options_.own_pause, intervals(2))) return;
   lost_ = good_ = source_failures_ = database_failures_ = 0;
-  last_good_ = next_round_ = now;
+  last_good_ = last_lost_ = next_round_ = now;
   open_.reset();
   told_to_wait_ = false;
   out->renew = true;
@@ -248,7 +254,7 @@ void NetworkPartitionHandler::judge(const Round& round, TimePoint now, Output* o
   source_failures_ = source_answers_ ? 0 : source_failures_ + 1;
   database_failures_ = round.database.value_or(true) ? 0 : database_failures_ + 1;
   if (is_lost(round)) {
-    lost(now, out);
+    lost(round, now, out);
   } else {
     well(round, now, out);
   }
@@ -272,8 +278,10 @@ void NetworkPartitionHandler::judge_parts(Output* out) {
   }
 }
 
-void NetworkPartitionHandler::lost(TimePoint now, Output* out) {
+void NetworkPartitionHandler::lost(const Round& round, TimePoint now, Output* out) {
   good_ = 0;
+  if (lost_ == 0) lost_since_ = round.began;
+  last_lost_ = round.began;
   ++lost_;
   told_to_wait_ = false;
   switch (state_) {
@@ -366,7 +374,7 @@ void NetworkPartitionHandler::cut_off(TimePoint now, Output* out) {
   const bool patient = options_.source != Source::kNone && source_answers_;
   if (patient && now - last_good_ < intervals(options_.source_patience)) return;
   cause_ = classify();
-  go(State::kPartitioned, seen(), now, out, now - last_good_);
+  go(State::kPartitioned, seen(), now, out, now - middle(last_good_, lost_since_));
   out->switch_to_local = true;
 }
 
@@ -439,7 +447,7 @@ void NetworkPartitionHandler::finish(TimePoint now, Output* out) {
   const bool at_once = options_.partition.recovery_strategy == RecoveryStrategy::kImmediate;
   if (at_once) returning_.clear();
   if (!returning_.empty()) ramp_since_ = now;
-  go(State::kConnected, seen(), now, out, now - good_since_);
+  go(State::kConnected, seen(), now, out, now - middle(last_lost_, good_since_));
 }
 
 }  // namespace cenote::partition

@@ -148,7 +148,7 @@ class NetworkPartitionHandler {
   bool leaves_doubt(const Round& round) const;
   void judge(const Round& round, TimePoint now, Output* out);
   void judge_parts(Output* out);
-  void lost(TimePoint now, Output* out);
+  void lost(const Round& round, TimePoint now, Output* out);
   void well(const Round& round, TimePoint now, Output* out);
   void suspect(TimePoint now, Output* out);
   void judge_silence(TimePoint now, Output* out);
@@ -183,6 +183,8 @@ class NetworkPartitionHandler {
   int good_ = 0;
   TimePoint good_since_;  // when the first of those began
   TimePoint last_good_;   // when the last good round began
+  TimePoint lost_since_;  // when the first lost round after it began
+  TimePoint last_lost_;   // and the last one
   int source_failures_ = 0;
   int database_failures_ = 0;
   bool source_answers_ = true;  // in the last round, or there is none

@@ -160,11 +160,11 @@ TEST_F(Partition, a_cut_is_suspected_within_2500_ms_and_found_and_local_within_4
     run_until(State::kSuspect, milliseconds(2510));
     run_until(State::kLocal, cut_at + milliseconds(4010) - now);
     EXPECT_EQ(entered(State::kPartitioned), 1);
-    // What it says of the time since then is true within one interval.
+    // What it says of the time since then is true within half an interval.
     const auto& [at, event] = *(events.end() - 2);
     EXPECT_EQ(event.to, State::kPartitioned);
-    EXPECT_GE(event.took, at - cut_at);
-    EXPECT_LE(event.took, at - cut_at + seconds(1));
+    EXPECT_GE(event.took, at - cut_at - milliseconds(501));
+    EXPECT_LE(event.took, at - cut_at + milliseconds(501));
   }
 }
 
@@ -271,7 +271,7 @@ TEST_F(Partition, one_node_of_many_out_of_reach_beside_the_store_is_found_though
   EXPECT_EQ(probes.back().peers.size(), 2U);
   source = false;
   up.erase("n42");
-  run(milliseconds(4000));
+  run(milliseconds(3500));
   EXPECT_EQ(rule.state(), State::kLocal);
   EXPECT_EQ(rule.reached("n42"), false);
   EXPECT_EQ(rule.reached("n41"), true);
@@ -331,8 +331,8 @@ TEST_F(Partition, the_way_back_takes_its_steps_in_order_and_ends_within_12_s) {
     run_until(State::kConnected, seconds(10));
     EXPECT_EQ(steps, (std::vector{Step::kRegister, Step::kList, Step::kConfig, Step::kQuota}));
     EXPECT_LE(now - healed, seconds(10));
-    EXPECT_LE(last().took, now - healed);
-    EXPECT_GE(last().took, now - healed - seconds(1) - milliseconds(10));
+    EXPECT_LE(last().took, now - healed + milliseconds(501));
+    EXPECT_GE(last().took, now - healed - milliseconds(511));
     EXPECT_EQ(rule.cause(), Cause::kNone);
   }
 }
@@ -523,18 +523,22 @@ TEST_F(Partition, the_cached_view_serves_all_then_reads_then_own_pools) {
   EXPECT_EQ(rule.service(seconds(1205)), Service::kOwnPools);
 }
 
-TEST_F(Partition, a_link_that_flaps_every_3_s_for_5_minutes_makes_10_transitions_at_most) {
-  for (int phase = 0; phase < 1000; phase += 100) {
-    SCOPED_TRACE(phase);
-    begin_anew(options());
-    run(seconds(5) + milliseconds(phase));
-    for (int i = 0; i < 50; ++i) {
-      cut();
-      run(seconds(3));
-      heal();
-      run(seconds(3));
+TEST_F(Partition, a_link_that_flaps_for_5_minutes_makes_10_transitions_at_most) {
+  // Long enough to be found, and long enough to be suspected only.
+  for (const seconds each : {seconds(3), seconds(2)}) {
+    for (int phase = 0; phase < 1000; phase += 100) {
+      SCOPED_TRACE(phase);
+      begin_anew(options());
+      run(seconds(5) + milliseconds(phase));
+      for (Duration passed{}; passed < minutes(5); passed += 2 * each) {
+        cut();
+        run(each);
+        heal();
+        run(each);
+      }
+      EXPECT_LE(transitions(), 10);
+      EXPECT_GE(transitions(), 1);
     }
-    EXPECT_LE(transitions(), 10);
   }
 }
 

@@ -1,0 +1,59 @@
+// Which of many ports answer.
+#include "net/knock.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace cenote {
+namespace {
+
+// A bound port of this machine; nobody accepts, as in a process that stands still.
+class Port {
+ public:
+  explicit Port(bool listens) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    (void)::bind(fd_, reinterpret_cast<sockaddr*>(&address), size);
+    (void)::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    if (listens) (void)::listen(fd_, 8);
+    door_ = {"127.0.0.1", ntohs(address.sin_port)};
+  }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  ~Port() { ::close(fd_); }
+  const Door& door() const { return door_; }
+
+ private:
+  const int fd_;
+  Door door_;
+};
+
+TEST(Knock, a_connection_and_a_refusal_are_answers_and_a_name_is_none) {
+  const Port open(true);
+  const Port shut(false);
+  const Door doors[] = {open.door(), shut.door(), {"localhost", open.door().port}};
+  const CallContext context{Deadline::in(std::chrono::seconds(30)), {}};
+  EXPECT_EQ(knock(doors, context), (std::vector{true, true, false}));
+  EXPECT_TRUE(knock({}, context).empty());
+}
+
+TEST(Knock, who_says_nothing_until_the_deadline_does_not_answer) {
+  // Documentation's own network: dropped on the way, or no way at all.
+  const Door doors[] = {{"192.0.2.1", 9}};
+  const CallContext context{Deadline::in(std::chrono::milliseconds(100)), {}};
+  EXPECT_EQ(knock(doors, context), std::vector{false});
+}
+
+TEST(Knock, a_stop_ends_it) {
+  std::stop_source stop;
+  stop.request_stop();
+  const Door doors[] = {{"192.0.2.1", 9}};
+  EXPECT_EQ(knock(doors, {Deadline(), stop.get_token()}), std::vector{false});
+}
+
+}  // namespace
+}  // namespace cenote
