@@ -32,7 +32,7 @@ void Caller::boot() {
 }
 
 void Caller::next() {
-  world_.after(self_, world_.random().between(milliseconds(100), milliseconds(500)), [this] {
+  world_.after(self_, world_.random().between(milliseconds(150), milliseconds(600)), [this] {
     next();
     attempt({});
   });

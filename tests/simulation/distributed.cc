@@ -95,22 +95,15 @@ class Distributed final : public Scenario {
   }
 
  private:
-  ProcessId process_of(const std::string& id) const {
-    for (const auto& each : nodes_) {
-      if (each->id() == id) return each->process();
-    }
-    return store_.process();  // never
-  }
+  // "n1" is the first.
+  static size_t index_of(const std::string& id) { return static_cast<size_t>(id[1] - '1'); }
+  ProcessId process_of(const std::string& id) const { return nodes_[index_of(id)]->process(); }
 
   // The nodes' come first, in their order.
   void add_partition_handlers() {
-    const PartitionActor::Peers peers = {[this](const std::string& id) { return process_of(id); },
-                                         [this](const std::string& id) {
-                                           for (size_t i = 0; i < nodes_.size(); ++i) {
-                                             if (nodes_[i]->id() == id) return handlers_[i]->tell();
-                                           }
-                                           return partition::Told();  // never
-                                         }};
+    const PartitionActor::Peers peers = {
+        [this](const std::string& id) { return process_of(id); },
+        [this](const std::string& id) { return handlers_[index_of(id)]->tell(); }};
     const auto add = [&](ProcessId process, const std::string& self, StoreWatcher& watcher) {
       handlers_.push_back(
           std::make_unique<PartitionActor>(world_, store_, process, self, watcher, peers));

@@ -21,8 +21,11 @@ void KvStore::boot() {
 // Leases end by the store's clock, looked at whenever it is asked anything.
 void KvStore::expire() {
   const TimePoint now = world_.clock(process_);
+  if (now < next_end_) return;
+  next_end_ = TimePoint::max();
   for (auto lease = leases_.begin(); lease != leases_.end();) {
     if (now < lease->second.ends) {
+      next_end_ = std::min(next_end_, lease->second.ends);
       ++lease;
       continue;
     }
@@ -42,6 +45,12 @@ KvStore::Range KvStore::range(std::string_view prefix) {
     range.items.insert(range.items.end(), *item);
   }
   return range;
+}
+
+std::optional<KvStore::Range> KvStore::newer(std::string_view prefix, uint64_t known) {
+  expire();
+  if (revision_ == known && !empty_) return std::nullopt;
+  return range(prefix);
 }
 
 std::optional<KvStore::Item> KvStore::get(const std::string& key) {
@@ -81,6 +90,7 @@ KvStore::Committed KvStore::commit(const Write& write) {
 
 uint64_t KvStore::grant(Duration ttl) {
   leases_[++last_lease_] = {ttl, world_.clock(process_) + ttl};
+  next_end_ = std::min(next_end_, leases_[last_lease_].ends);
   return last_lease_;
 }
 

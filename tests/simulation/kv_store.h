@@ -56,6 +56,8 @@ class KvStore {
 
   // ---- What it does with a request that has reached it. Called in its own process.
   Range range(std::string_view prefix);
+  // The same, or none if nothing has changed since `known`.
+  std::optional<Range> newer(std::string_view prefix, uint64_t known);
   std::optional<Item> get(const std::string& key);
   Committed commit(const Write& write);
   uint64_t grant(Duration ttl);
@@ -103,6 +105,7 @@ class KvStore {
   const ProcessId process_;
   std::map<std::string, Item> items_;
   std::map<uint64_t, Lease> leases_;
+  TimePoint next_end_ = TimePoint::max();  // of a lease, or before
   uint64_t revision_ = 1;
   uint64_t last_lease_ = 0;
   uint64_t wipes_ = 0;

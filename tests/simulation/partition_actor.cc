@@ -25,7 +25,7 @@ constexpr Duration kStep = milliseconds(300);
 constexpr Duration kLocal = milliseconds(6500);
 // What a verdict may rest on is not older than this.
 constexpr Duration kMemory = seconds(12);
-constexpr Duration kLook = milliseconds(100);
+constexpr Duration kLook = milliseconds(200);
 
 // Counts down the answers of one round.
 struct Waiting {

@@ -1,6 +1,7 @@
 // Entering, renewing, watching, appending.
 #include "simulation/store_parties.h"
 
+#include <map>
 #include <utility>
 
 #include "simulation/coordinated_node.h"
@@ -23,12 +24,24 @@ std::string version_key(uint64_t version) {
   return std::string(kVersions) + std::to_string(version);
 }
 
+// Reading a text is most of a world's time, and the same is read by all.
+const discovery::Entry* entry_of(const std::string& text) {
+  static std::map<std::string, std::optional<discovery::Entry>> known;
+  if (known.size() > 1'000) known.clear();
+  const auto [at, first] = known.try_emplace(text);
+  if (first) {
+    Result<discovery::Entry> entry = discovery::entry_from(text);
+    if (entry.ok()) at->second = std::move(*entry);
+  }
+  return at->second ? &*at->second : nullptr;
+}
+
 discovery::Listing listing_of(const KvStore::Range& range) {
   discovery::Listing listing;
   listing.revision = range.revision;
   for (const auto& [key, item] : range.items) {
-    Result<discovery::Entry> entry = discovery::entry_from(item.value);
-    if (entry.ok()) listing.entries.push_back(std::move(*entry));
+    const discovery::Entry* entry = entry_of(item.value);
+    if (entry != nullptr) listing.entries.push_back(*entry);
   }
   return listing;
 }
@@ -60,9 +73,9 @@ void StoreWatcher::again() {
 void StoreWatcher::list() {
   const uint64_t generation = ++generation_;
   relist_at_ = world_.clock(process_) + world_.random().between(seconds(48), seconds(72));
-  store_.ask<KvStore::Range>(
-      process_, [this] { return store_.range(kNodes); },
-      [this, generation](const Result<KvStore::Range>& range) {
+  store_.ask<std::optional<KvStore::Range>>(
+      process_, [this] { return std::optional(store_.range(kNodes)); },
+      [this, generation](const Result<std::optional<KvStore::Range>>& range) {
         if (generation == generation_) take(range, true);
       });
 }
@@ -70,21 +83,21 @@ void StoreWatcher::list() {
 void StoreWatcher::wait(uint64_t generation) {
   if (generation != generation_) return;
   if (world_.clock(process_) >= relist_at_) return list();
-  store_.ask<KvStore::Range>(
-      process_, [this] { return store_.range(kNodes); },
-      [this, generation](const Result<KvStore::Range>& range) {
+  const bool confirm = world_.clock(process_) - confirmed_at_ >= kConfirm;
+  store_.ask<std::optional<KvStore::Range>>(
+      process_, [this, known = confirm ? 0 : seen_] { return store_.newer(kNodes, known); },
+      [this, generation](const Result<std::optional<KvStore::Range>>& range) {
         if (generation == generation_) take(range, false);
       });
 }
 
-void StoreWatcher::take(const Result<KvStore::Range>& range, bool whole) {
+void StoreWatcher::take(const Result<std::optional<KvStore::Range>>& range, bool whole) {
   if (!range.ok()) return again();
   const TimePoint now = world_.clock(process_);
-  const bool news = whole || range->revision != seen_ || now - confirmed_at_ >= kConfirm;
-  if (news) {
-    seen_ = range->revision;
+  if (*range) {
+    seen_ = (*range)->revision;
     confirmed_at_ = now;
-    const discovery::Listing listing = listing_of(*range);
+    const discovery::Listing listing = listing_of(**range);
     if (listing.entries.empty() && world_.has(Bug::kEmptyAnswerTaken)) {
       roster_.emplace("simulated", "", now);
     }

@@ -35,7 +35,7 @@ class StoreWatcher {
  private:
   void list();
   void wait(uint64_t generation);
-  void take(const Result<KvStore::Range>& range, bool whole);
+  void take(const Result<std::optional<KvStore::Range>>& range, bool whole);
   void again();
 
   World& world_;

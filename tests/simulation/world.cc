@@ -100,7 +100,14 @@ void World::jump(ProcessId id, Duration by) {
 }
 
 void World::push(TimePoint at, ProcessId process, uint64_t boot, Action action) {
-  queue_.push_back({at, ++number_, process, boot, std::move(action)});
+  if (free_slots_.empty()) {
+    free_slots_.push_back(slots_.size());
+    slots_.emplace_back();
+  }
+  const size_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[slot] = {process, boot, std::move(action)};
+  queue_.push_back({at, ++number_, slot});
   std::push_heap(queue_.begin(), queue_.end(), Later());
 }
 
@@ -146,15 +153,17 @@ void World::run(ProcessId id, const Action& action) {
 bool World::step() {
   if (queue_.empty() || checks_.failed()) return false;
   std::pop_heap(queue_.begin(), queue_.end(), Later());
-  Event event = std::move(queue_.back());
+  const Due due = queue_.back();
   queue_.pop_back();
-  now_ = event.at;
+  const Event event = std::move(slots_[due.slot]);
+  free_slots_.push_back(due.slot);
+  now_ = due.at;
   ++events_;
   if (event.process != kNobody) {
     Process& process = processes_[event.process];
     if (event.boot != 0 && event.boot != process.boots) return true;
     if (process.paused) {
-      process.held.push_back(std::move(event.action));
+      process.held.push_back(event.action);
       return true;
     }
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -121,14 +122,18 @@ class World {
     std::vector<Action> held;  // while it is paused
   };
   struct Event {
-    TimePoint at;
-    uint64_t number = 0;
     ProcessId process = kNobody;
     uint64_t boot = 0;  // 0: whichever runs
     Action action;
   };
+  // The heap moves these about, not the events.
+  struct Due {
+    TimePoint at;
+    uint64_t number = 0;
+    size_t slot = 0;
+  };
   struct Later {
-    bool operator()(const Event& a, const Event& b) const {
+    bool operator()(const Due& a, const Due& b) const {
       return a.at != b.at ? a.at > b.at : a.number > b.number;
     }
   };
@@ -146,7 +151,9 @@ class World {
   TimePoint now_;
   uint64_t number_ = 0;
   uint64_t events_ = 0;
-  std::vector<Event> queue_;  // a heap
+  std::vector<Due> queue_;  // a heap
+  std::vector<Event> slots_;
+  std::vector<size_t> free_slots_;
   std::vector<Process> processes_;
   std::vector<bool> cut_;
   Weather weather_;
@@ -157,23 +164,31 @@ class World {
 template <class Answer>
 void World::call(ProcessId from, ProcessId to, Duration timeout,
                  std::function<Result<Answer>()> serve, std::function<void(Result<Answer>)> done) {
-  const auto open = std::make_shared<bool>(true);
-  const uint64_t boot = processes_[from].boots;
-  const auto finish = std::make_shared<std::function<void(Result<Answer>)>>(
-      [this, open, from, boot, done = std::move(done)](Result<Answer> answer) {
-        if (processes_[from].boots == boot && std::exchange(*open, false)) done(std::move(answer));
-      });
-  after(from, timeout, [finish] { (*finish)(no_answer()); });
-  // A closed port answers at once, where nothing is in between.
-  const auto arrive = [this, from, to, serve = std::move(serve), finish] {
-    if (!processes_[to].up) {
-      carry(to, from, [finish] { (*finish)(refused()); });
-      return;
+  struct Pending {
+    std::function<Result<Answer>()> serve;
+    std::function<void(Result<Answer>)> done;
+    std::optional<Result<Answer>> answer;  // the first; who is asked twice does it twice
+    ProcessId from;
+    uint64_t boot;
+    bool open = true;
+    void finish(const World& world, Result<Answer> result) {
+      if (world.processes_[from].boots == boot && std::exchange(open, false)) {
+        done(std::move(result));
+      }
     }
-    const auto answer = std::make_shared<Result<Answer>>(serve());
-    carry(to, from, [finish, answer] { (*finish)(*answer); });
   };
-  carry(from, to, arrive);
+  const auto pending = std::make_shared<Pending>(
+      Pending{std::move(serve), std::move(done), {}, from, processes_[from].boots});
+  after(from, timeout, [this, pending] { pending->finish(*this, no_answer()); });
+  carry(from, to, [this, to, pending] {
+    // A closed port answers at once, where nothing is in between.
+    if (!processes_[to].up) {
+      return carry(to, pending->from, [this, pending] { pending->finish(*this, refused()); });
+    }
+    Result<Answer> answer = pending->serve();
+    if (!pending->answer) pending->answer = std::move(answer);
+    carry(to, pending->from, [this, pending] { pending->finish(*this, *pending->answer); });
+  });
 }
 
 }  // namespace cenote::simulation
