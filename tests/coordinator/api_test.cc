@@ -218,7 +218,10 @@ TEST_F(CoordinatorApi, history_differences_and_the_way_back) {
 }
 
 TEST_F(CoordinatorApi, a_roll_out_that_is_aborted_brings_the_old_version_back) {
+  options_.stage_hold = Duration::zero();
+  restart();
   ASSERT_EQ(call("PUT", "/v1/config/default", config(1), if_match(0)).status, 201);
+  ASSERT_TRUE(rolled_out());
   ASSERT_EQ(call("POST", "/v1/nodes", about("n1")).status, 201);
   ASSERT_EQ(call("PUT", "/v1/config/default", config(2), if_match(1)).status, 201);
   const Answer aborted =

@@ -227,10 +227,13 @@ TEST_F(CoordinatorDiscovery, a_configuration_reaches_the_node_and_its_answer_com
 }
 
 TEST_F(CoordinatorDiscovery, a_version_that_the_node_refuses_is_rolled_back_by_itself) {
+  options_.stage_hold = Duration::zero();
+  restart();
   Node node(client_options(), "n1");
   ASSERT_TRUE(node.wait([](Node& n) { return n.renewals_ > 0; })) << node.last_;
   ASSERT_EQ(call("PUT", "/v1/config/default", config(7), if_match(0)).status, 201);
   ASSERT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << node.last_;
+  ASSERT_TRUE(rolled_out());
   node.refuses_ = true;
   ASSERT_EQ(call("PUT", "/v1/config/default", config(8), if_match(1)).status, 201);
   ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -70,6 +71,15 @@ class Serving : public testing::Test {
     const Result<Json> parsed = parse_json(got->body);
     if (parsed.ok()) answer.body = *parsed;
     return answer;
+  }
+  // Waits until the newest version has come through its roll-out. False: it did not.
+  bool rolled_out() const {
+    const Deadline deadline = Deadline::in(std::chrono::seconds(20));
+    while (call("GET", "/v1/rollouts/default").body.value("stage", "") != "done") {
+      if (deadline.passed()) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
   }
   static Json about(const std::string& id, uint64_t incarnation = 1) {
     return {{"node_id", id},
