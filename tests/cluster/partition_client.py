@@ -1,6 +1,6 @@
 """One client of a cluster, in a namespace of its own: reads all the time and says as JSON lines what it sees.
 
-Lines on its standard input are told to it: "recover".
+Arguments: its configuration, and how many threads read. Lines on its standard input are told to it: "recover".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import cenote
 
-STATE_INTERVAL, READ_INTERVAL = 0.02, 0.05
+STATE_INTERVAL, READ_INTERVAL, READ_TIMEOUT = 0.02, 0.05, 2
 METRICS = "http://127.0.0.1:9464/metrics"
 _print = threading.Lock()
 
@@ -51,17 +51,19 @@ def watch(pool: cenote.DistributedDatabasePool) -> None:
 
 def read(pool: cenote.DistributedDatabasePool) -> None:
     while True:
+        begun = time.monotonic()
         try:
-            meta = pool.sync.query("main_db", "select name from who", timeout=2).meta
-            say(kind="read", ok=True, node=meta["node"], stale=meta["stale"], source=meta["source"])
+            meta = pool.sync.query("main_db", "select name from who", timeout=READ_TIMEOUT).meta
+            where = {key: meta[key] for key in ("node", "attempts", "stale", "source")}
+            say(kind="read", ok=True, begun=begun, **where)
         except cenote.DbPoolError as error:
-            say(kind="read", error=str(error))
+            say(kind="read", begun=begun, error=str(error))
         time.sleep(READ_INTERVAL)
 
 
 def main() -> None:
     pool = cenote.DistributedDatabasePool.from_yaml(sys.argv[1])
-    for work in (watch, read):
+    for work in (watch, *[read] * int(sys.argv[2])):
         threading.Thread(target=work, args=(pool,), daemon=True).start()
     for line in sys.stdin:
         if line.strip() == "recover":

@@ -134,7 +134,9 @@ class Sample:
     cause: str = ""
     nodes: int = 0
     ok: bool = False
+    begun: float = 0.0  # of a read
     node: str = ""
+    attempts: int = 1
     stale: bool = False
     source: str = ""
     error: str = ""
@@ -159,8 +161,9 @@ class Cut:
 class Cluster:
     """etcd, three nodes that each serve a database with their name, and a client, on a machine each."""
 
-    def __init__(self, folder: pathlib.Path, **partition: object) -> None:
+    def __init__(self, folder: pathlib.Path, readers: int = 1, **partition: object) -> None:
         self.folder = folder
+        self.readers = readers
         self.network = Network([STORE, *NODES, CLIENT])
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._read = 0
@@ -188,7 +191,7 @@ class Cluster:
         own = {"load_balancer": {"algorithm": "round_robin"}, "metrics": {"prometheus": {"listen": "127.0.0.1:9464"}}}
         config.write_text(json.dumps({"deployment": {**shared, **own}}))
         script = str(ROOT / "tests" / "cluster" / "partition_client.py")
-        self._run(CLIENT, sys.executable, script, str(config))
+        self._run(CLIENT, sys.executable, script, str(config), str(self.readers))
         self.wait(lambda seen: seen.kind == "state" and seen.nodes == len(NODES), "all nodes known")
         self.wait(lambda seen: seen.ok, "a read")
 
@@ -285,8 +288,8 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: pathlib.Path, **partition: object) -> Iterator[Cluster]:
-    made = Cluster(folder, **partition)
+def cluster(folder: pathlib.Path, readers: int = 1, **partition: object) -> Iterator[Cluster]:
+    made = Cluster(folder, readers, **partition)
     try:
         yield made
     finally:
