@@ -28,7 +28,7 @@ PARTS: dict[str, list[str]] = {
     "discovery": ["cluster", "failover", "net", "store"],
     "config": ["pool", "driver", "route"],
     "manager": ["pool", "flight", "failover", "partition", "discovery", "config", "net"],
-    "coordinator": ["route", "discovery", "config", "net"],
+    "coordinator": ["route", "discovery", "config", "net", "store"],
     "node": ["manager", "flight", "net"],
     "cli": ["node", "coordinator", "manager"],
     "python": ["manager"],

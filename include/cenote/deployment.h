@@ -24,18 +24,26 @@ struct CoordinatorAccess {
   ClientTlsFiles tls;
 };
 
-// Where the processes of mode distributed meet.
-struct DiscoveryAccess {
-  std::string type;  // "consul", "etcd", or "static": a fixed list
-  // Of the store, "consul:8500" or a URL; of a fixed list: the nodes, "db1:8815".
-  std::vector<std::string> endpoints;
-  std::string cluster = "cenote";  // its name in the store; those of another do not see it
-  std::string token;               // Consul's ACL token, etcd's JWT
-  std::string username;            // etcd's, with `password`
+// Where a store answers that others run.
+struct StoreAccess {
+  std::string type;                    // "consul", "etcd"; empty: none
+  std::vector<std::string> endpoints;  // "consul:8500" or a URL
+  std::string token;                   // Consul's ACL token, etcd's JWT
+  std::string username;                // etcd's, with `password`
   std::string password;
   ClientTlsFiles tls;
+};
+
+// Where the processes of mode distributed meet. `type` may also be "static", a fixed list; then
+// `endpoints` are the nodes, "db1:8815".
+struct DiscoveryAccess : StoreAccess {
+  std::string cluster = "cenote";          // its name in the store; those of another do not see it
   Duration ttl = std::chrono::seconds(5);  // of a node's lease; renewed at a third of it
   std::vector<std::string> pools;          // of a fixed list: what its nodes serve
+  // Of a new configuration: how long one node, then a quarter, tries it before the others take it;
+  // 0: all at once. And for a node to apply or refuse it.
+  Duration stage_hold = std::chrono::seconds(15);
+  Duration ack_timeout = std::chrono::seconds(30);
 };
 
 // How this process logs in to the nodes that serve pools.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cenote/deadline.h"
+#include "cenote/deployment.h"
 
 namespace cenote {
 
@@ -80,6 +81,10 @@ struct CoordinatorServerOptions {
   std::string cluster = "cenote";
   std::string listen = "127.0.0.1:8080";  // port 0 picks a free one
   std::string state = "coordinator.db";   // the SQLite file that outlives the process
+  // In place of the file: shared by several coordinators, of which one leads.
+  StoreAccess store;
+  std::string advertise;  // of a shared store: the URL under which others reach this one; empty:
+                          // as it listens
   TlsFiles tls;  // with client_ca, nodes must show a certificate whose SAN is their node_id
   std::vector<CoordinatorToken>
       tokens;  // none: everyone is an operator, which only loopback allows

@@ -72,7 +72,7 @@ Result<bool> set_discovery(DeploymentConfig& config, const std::string& key,
 // What DistributedDatabasePool's arguments mean.
 Result<bool> set_key(DeploymentConfig& config, const std::string& key, const std::string& value) {
   if (key == "coordinator_url") {
-    config.coordinator.endpoints.push_back(value);
+    config.coordinator.endpoints = split_list(value);
   } else if (key == "token") {
     config.coordinator.token = value;
   } else if (key == "username") {

@@ -188,6 +188,11 @@ Status Cluster::refusal(const HttpAnswer& answer) const {
       return make_error(
           ErrorKind::kAuthentication,
           where + detail + "; use a token with the role operator (of " + token_source_ + " now)");
+    case 307:
+      return make_error(ErrorKind::kOperational,
+                        where + detail +
+                            "; name it with --coordinator, or all of them as "
+                            "deployment.coordinator.endpoint");
     case 404:
       return make_error(ErrorKind::kUnknownPool, where + detail);
     case 422:
@@ -216,13 +221,38 @@ Status Cluster::unreachable(const Status& why) const {
   return make_error(std::move(told), message + advice);
 }
 
+bool Cluster::go_to_leader(const HttpAnswer& answer) {
+  const auto leader = answer.headers.find(answer.status == 307 ? "location" : "cenote-leader");
+  if (leader == answer.headers.end()) return false;
+  // Only to one that was named: the token goes nowhere else.
+  for (size_t i = 0; i < clients_.size(); ++i) {
+    if (i == current_ || !(leader->second + "/").starts_with(clients_[i]->url() + "/")) continue;
+    current_ = i;
+    return true;
+  }
+  return false;
+}
+
 Result<std::string> Cluster::send(const HttpCall& call) {
   Status last;
-  for (size_t tried = 0; tried < clients_.size(); ++tried) {
+  // One more than there are: who stands by tells who leads.
+  for (size_t tried = 0; tried <= clients_.size(); ++tried) {
     const CallContext context{Deadline::in(timeout_), stop_};
     Result<HttpAnswer> answer = clients_[current_]->send(context, call);
     if (answer.ok()) {
-      if (answer->status >= 400) return refusal(*answer);
+      const bool more = tried < clients_.size();
+      if (more && go_to_leader(*answer)) continue;
+      if (answer->status == 307) return refusal(*answer);
+      if (answer->status >= 400) {
+        last = refusal(*answer);
+        // Nobody leads yet, as far as this one knows.
+        if (answer->status != 503 || !more || clients_.size() == 1) return last;
+        current_ = (current_ + 1) % clients_.size();
+        continue;
+      }
+      if (answer->headers.contains("cenote-stale")) {
+        std::fprintf(stderr, "cenote: %s stands by: what it says may be old\n", url().c_str());
+      }
       return answer->body;
     }
     last = unreachable(answer.status());
@@ -242,6 +272,11 @@ Result<Json> Cluster::get(std::string_view target) {
 }
 
 Result<std::string> Cluster::bytes(std::string_view method, std::string_view target) {
+  if (store_ != nullptr) {
+    return make_error(ErrorKind::kNotSupported,
+                      "this needs a coordinator; the cluster meets in a store (mode distributed), "
+                      "which has tools of its own (etcdctl snapshot, consul snapshot)");
+  }
   HttpCall call;
   call.method = method;
   call.target = target;

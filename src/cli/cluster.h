@@ -62,6 +62,8 @@ class Cluster {
  private:
   Cluster() = default;
   Result<std::string> send(const HttpCall& call);
+  // Whether another client is at the leader, which the answer names; it is the current one then.
+  bool go_to_leader(const HttpAnswer& answer);
   Status refusal(const HttpAnswer& answer) const;
   Status unreachable(const Status& why) const;
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cli/exit_code.h"
 #include "cli/verbs.h"
+#include "coordinator/elected.h"
 #include "coordinator/server.h"
 
 namespace cenote::cli {
@@ -44,6 +45,21 @@ void allow_many_files() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Until a signal ends it; SIGHUP reads the file anew.
+template <typename Server>
+int serve_until_signal(Server& server, const Asked& asked, const sigset_t& awaited) {
+  std::printf("%s\n", server.url().c_str());
+  std::fflush(stdout);
+  for (int signal = 0; ::sigwait(&awaited, &signal) == 0 && signal == SIGHUP;) {
+    const Result<CoordinatorServerOptions> options = options_of(asked);
+    const Status reloaded = options.ok() ? server.reload(*options) : options.status();
+    log(reloaded.ok() ? LogLevel::kInfo : LogLevel::kError, "coordinator",
+        reloaded.ok() ? "tokens and certificates were read anew"
+                      : "nothing was changed: " + reloaded.message());
+  }
+  return kOk;
+}
+
 int serve(const Asked& asked) {
   sigset_t awaited;
   ::sigemptyset(&awaited);
@@ -51,20 +67,14 @@ int serve(const Asked& asked) {
   ::pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   allow_many_files();
-  Result<CoordinatorServerOptions> options = options_of(asked);
+  const Result<CoordinatorServerOptions> options = options_of(asked);
   if (!options.ok()) return fail(options.status());
-  auto server = coordinator::CoordinatorServer::start(*options);
-  if (!server.ok()) return fail(server.status());
-  std::printf("%s\n", (*server)->url().c_str());
-  std::fflush(stdout);
-  for (int signal = 0; ::sigwait(&awaited, &signal) == 0 && signal == SIGHUP;) {
-    options = options_of(asked);
-    const Status reloaded = options.ok() ? (*server)->reload(*options) : options.status();
-    log(reloaded.ok() ? LogLevel::kInfo : LogLevel::kError, "coordinator",
-        reloaded.ok() ? "tokens and certificates were read anew"
-                      : "nothing was changed: " + reloaded.message());
+  if (!options->store.type.empty()) {
+    const auto elected = coordinator::ElectedCoordinator::start(*options);
+    return elected.ok() ? serve_until_signal(**elected, asked, awaited) : fail(elected.status());
   }
-  return kOk;
+  const auto server = coordinator::CoordinatorServer::start(*options);
+  return server.ok() ? serve_until_signal(**server, asked, awaited) : fail(server.status());
 }
 
 }  // namespace

@@ -24,6 +24,16 @@ auto text(std::string TlsFiles::* field) {
     config.coordinator_server.tls.*field = value;
   };
 }
+auto store(std::string StoreAccess::* field) {
+  return [=](DeploymentConfig& config, std::string_view value) {
+    config.coordinator_server.store.*field = value;
+  };
+}
+auto store(std::string ClientTlsFiles::* field) {
+  return [=](DeploymentConfig& config, std::string_view value) {
+    config.coordinator_server.store.tls.*field = value;
+  };
+}
 auto duration(Duration Options::* field) {
   return [=](DeploymentConfig& config, std::string_view value) {
     config.coordinator_server.*field =
@@ -49,14 +59,39 @@ const std::vector<DeploymentKey>& tls_rows() {
   return rows;
 }
 
+const std::vector<DeploymentKey>& store_rows() {
+  static const std::vector<DeploymentKey> rows = {
+      {"type", {Kind::kChoice, 0, 0, "consul|etcd"}, "What it is.", store(&StoreAccess::type)},
+      {"endpoint", kText, "As consul:8500 or https://etcd:2379; several by commas.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.coordinator_server.store.endpoints = split_list(value);
+       }},
+      {"token", kText, "Consul's ACL token or etcd's JWT, best as ${env:NAME} or ${file:PATH}.",
+       store(&StoreAccess::token)},
+      {"username", kText, "The user at etcd.", store(&StoreAccess::username)},
+      {"password", kText, "Its password, best as ${env:NAME} or ${file:PATH}.",
+       store(&StoreAccess::password)},
+      {"ca", kText, "The authority that signed the store's certificates, PEM.",
+       store(&ClientTlsFiles::ca)},
+      {"certificate", kText, "The coordinator's own certificate at the store, PEM.",
+       store(&ClientTlsFiles::certificate)},
+      {"key", kText, "Its key, PEM.", store(&ClientTlsFiles::key)},
+  };
+  return rows;
+}
+
 const std::vector<DeploymentKey>& coordinator_rows() {
   static const std::vector<DeploymentKey> rows = {
       {"cluster", kText, "The cluster's name; members of another are not heard.",
        text(&Options::cluster)},
       {"listen", kText, "Address and port, as 127.0.0.1:8080; port 0 picks a free one.",
        text(&Options::listen)},
-      {"state", kText, "The SQLite file that keeps registrations and configuration.",
+      {"state", kText, "The SQLite file that keeps registrations and configuration; see `store`.",
        text(&Options::state)},
+      {"advertise", kText,
+       "With a store that several coordinators share: the URL under which others reach this one, "
+       "as https://coordinator1:8080; by default as it listens.",
+       text(&Options::advertise)},
       {"max_connections",
        {Kind::kInteger, 1, 1'000'000},
        "Open HTTP connections; a node needs two, a client one.",
@@ -93,7 +128,11 @@ const std::vector<DeploymentKey>& coordinator_rows() {
 
 const Section& coordinator_section() {
   static const std::vector<Section> inner = {
-      {"tls", "Encryption; needed on addresses that other machines reach.", tls_rows(), {}}};
+      {"tls", "Encryption; needed on addresses that other machines reach.", tls_rows(), {}},
+      {"store",
+       "In place of the file: a store that several coordinators share, of which one leads.",
+       store_rows(),
+       {}}};
   static const Section section = {"coordinator", "Being the coordinator of others.",
                                   coordinator_rows(), inner, "tokens"};
   return section;

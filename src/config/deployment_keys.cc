@@ -17,13 +17,13 @@ using Kind = ValueRule::Kind;
 constexpr ValueRule kText{Kind::kText};
 
 // The stores below parse what has passed the rule, so that failures cannot happen.
-template <typename Part, typename Inner>
-auto text(Part DeploymentConfig::* part, Inner Part::* inner, std::string Inner::* field) {
+template <typename Part, typename Owner, typename Inner>
+auto text(Part DeploymentConfig::* part, Inner Owner::* inner, std::string Inner::* field) {
   return
       [=](DeploymentConfig& config, std::string_view value) { config.*part.*inner.*field = value; };
 }
-template <typename Part>
-auto text(Part DeploymentConfig::* part, std::string Part::* field) {
+template <typename Part, typename Owner>
+auto text(Part DeploymentConfig::* part, std::string Owner::* field) {
   return [=](DeploymentConfig& config, std::string_view value) { config.*part.*field = value; };
 }
 
@@ -144,6 +144,20 @@ std::span<const DeploymentKey> discovery_keys() {
        "A node not heard of for this long is dead; 5s by default, at least 2s.",
        [](DeploymentConfig& config, std::string_view value) {
          config.discovery.ttl = parse_duration(value).ValueOr(config.discovery.ttl);
+       }},
+      {"stage_hold",
+       {Kind::kDuration},
+       "How long one node, then a quarter of them, tries a new configuration before the others "
+       "take "
+       "it; 15s by default, 0s: all at once. The same for all nodes.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.discovery.stage_hold = parse_duration(value).ValueOr(config.discovery.stage_hold);
+       }},
+      {"ack_timeout",
+       {Kind::kDuration},
+       "How long a node may take to apply or refuse a configuration; 30s by default.",
+       [](DeploymentConfig& config, std::string_view value) {
+         config.discovery.ack_timeout = parse_duration(value).ValueOr(config.discovery.ack_timeout);
        }},
       {"pools", kText, "Of static: the pools that its nodes serve, by commas.",
        [](DeploymentConfig& config, std::string_view value) {

@@ -375,6 +375,14 @@ class Reader {
         (options.tls.certificate.empty() && !options.tls.client_ca.empty())) {
       return error(node["tls"], "tls", "needs both a certificate and its key");
     }
+    if (options.store.tls.certificate.empty() != options.store.tls.key.empty()) {
+      return error(node["store"], "store", "needs both a certificate and its key");
+    }
+    if (node["store"] && (options.store.type.empty() || options.store.endpoints.empty())) {
+      return error(node["store"], "store",
+                   "needs a type and an endpoint; write store: {type: etcd, endpoint: "
+                   "\"etcd:2379\"}");
+    }
     if (options.suspect_after >= options.dead_after) {
       return error(node, "suspect_after", "must be shorter than dead_after");
     }

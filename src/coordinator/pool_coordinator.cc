@@ -40,9 +40,10 @@ PoolCoordinator::PoolCoordinator(Options options, std::unique_ptr<Store> store)
 PoolCoordinator::~PoolCoordinator() = default;
 
 Result<std::unique_ptr<PoolCoordinator>> PoolCoordinator::open(Options options,
-                                                               std::unique_ptr<Store> store) {
+                                                               std::unique_ptr<Store> store,
+                                                               const CallContext& context) {
   std::unique_ptr<PoolCoordinator> made(new PoolCoordinator(std::move(options), std::move(store)));
-  ARROW_RETURN_NOT_OK(made->restore({Deadline::in(std::chrono::seconds(10)), {}}));
+  ARROW_RETURN_NOT_OK(made->restore(context));
   return made;
 }
 

@@ -61,8 +61,9 @@ class PoolCoordinator {
   };
 
   // Restores nodes, roll-outs and the end of the audit log from the store.
-  static Result<std::unique_ptr<PoolCoordinator>> open(Options options,
-                                                       std::unique_ptr<Store> store);
+  static Result<std::unique_ptr<PoolCoordinator>> open(
+      Options options, std::unique_ptr<Store> store,
+      const CallContext& context = {Deadline::in(std::chrono::seconds(10)), {}});
   ~PoolCoordinator();
 
   // ---- Nodes. What they tell is soft: it is applied in memory, then kept in the store.

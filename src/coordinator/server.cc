@@ -1,72 +1,20 @@
-// Checking, opening, ticking.
+// Opening, ticking.
 #include "coordinator/server.h"
 
 #include <condition_variable>
 #include <utility>
+#include <vector>
 
-#include "cenote/config.h"
-
-#include "base/log.h"
 #include "coordinator/dashboard.h"
+#include "coordinator/setup.h"
 #include "coordinator/sqlite_store.h"
-#include "net/listen_address.h"
 
 namespace cenote::coordinator {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(500);
 constexpr int kTicksOfAnHour = 2 * 3600;
-
-Status check_exposure(const CoordinatorServerOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(const ListenAddress address, parse_listen_address(options.listen));
-  if (address.loopback || (!options.tokens.empty() && !options.tls.certificate.empty())) {
-    return Status::OK();
-  }
-  const std::string missing = options.tokens.empty()
-                                  ? options.tls.certificate.empty() ? "TLS and tokens" : "tokens"
-                                  : "TLS";
-  return make_error(ErrorKind::kConfig,
-                    "'" + options.listen + "' can be reached from other machines, without " +
-                        missing +
-                        "; set coordinator.tls and coordinator.tokens, or listen on 127.0.0.1");
-}
-
-Result<std::vector<TokenRecord>> token_records(const CoordinatorServerOptions& options) {
-  std::vector<TokenRecord> tokens;
-  bool operators = false;
-  for (const CoordinatorToken& each : options.tokens) {
-    ARROW_ASSIGN_OR_RAISE(TokenRecord token, token_record_from(each));
-    operators = operators || token.role == TokenRole::kOperator;
-    tokens.push_back(std::move(token));
-  }
-  if (!tokens.empty() && !operators) {
-    return make_error(ErrorKind::kConfig,
-                      "coordinator.tokens: none has the role operator; nobody could change "
-                      "anything");
-  }
-  return tokens;
-}
-
-// A coordinator that other machines do not reach has its nodes beside it.
-Result<Reach> node_reach(const CoordinatorServerOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(const ListenAddress address, parse_listen_address(options.listen));
-  const Result<Reach> reach = Reach::make(options.node_networks, address.loopback);
-  if (reach.ok()) return reach;
-  return make_error(ErrorKind::kConfig, "coordinator.node_networks: " + reach.status().message());
-}
-
-PoolCoordinator::Options core_options(const CoordinatorServerOptions& options) {
-  PoolCoordinator::Options core;
-  core.cluster = options.cluster;
-  core.registry.health.suspect_after = options.suspect_after;
-  core.registry.health.dead_after = options.dead_after;
-  core.registry.health.grace = 2 * options.dead_after;
-  core.rollout.staged = options.staged;
-  core.rollout.hold = options.stage_hold;
-  core.rollout.ack_within = options.ack_timeout;
-  core.validate = [](std::string_view content) { return check_config(content, "configuration"); };
-  return core;
-}
+constexpr Duration kRestore = std::chrono::seconds(10);
 
 template <typename Do>
 void every_tick(const std::stop_token& stop, const Do& what) {
@@ -81,34 +29,49 @@ void every_tick(const std::stop_token& stop, const Do& what) {
   }
 }
 
+void put_behind(const Gate& gate, std::vector<HttpRoute>* routes) {
+  for (HttpRoute& route : *routes) {
+    route.handler = [gate, handler = std::move(route.handler)](const HttpRequest& http) {
+      std::optional<HttpResponse> instead = gate(http);
+      return instead ? std::move(*instead) : handler(http);
+    };
+    if (!route.guard) continue;
+    route.guard = [gate, guard = std::move(route.guard)](const HttpRequest& http) {
+      std::optional<HttpResponse> instead = gate(http);
+      return instead ? instead : guard(http);
+    };
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
-    CoordinatorServerOptions options) {
-  ARROW_RETURN_NOT_OK(check_exposure(options));
-  ARROW_ASSIGN_OR_RAISE(std::vector<TokenRecord> tokens, token_records(options));
-  ARROW_ASSIGN_OR_RAISE(Reach reach, node_reach(options));
+    const CoordinatorServerOptions& options) {
+  // Before the store is touched.
+  ARROW_RETURN_NOT_OK(http_options(options).status());
+  ARROW_RETURN_NOT_OK(token_records(options).status());
+  ARROW_RETURN_NOT_OK(api_options(options).status());
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<Store> store, open_sqlite_store(options.state));
+  ARROW_ASSIGN_OR_RAISE(auto coordinator,
+                        open_coordinator(options, std::move(store), {Deadline::in(kRestore), {}}));
+  return start(options, std::move(coordinator), nullptr);
+}
+
+Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
+    const CoordinatorServerOptions& options, std::unique_ptr<PoolCoordinator> coordinator,
+    const Gate& gate) {
+  ARROW_ASSIGN_OR_RAISE(HttpServerOptions http, http_options(options));
+  ARROW_ASSIGN_OR_RAISE(Api::Options rules, api_options(options));
   std::unique_ptr<CoordinatorServer> server(new CoordinatorServer);
-  ARROW_ASSIGN_OR_RAISE(server->coordinator_,
-                        PoolCoordinator::open(core_options(options), std::move(store)));
-  server->coordinator_->tokens().configure(std::move(tokens));
-  Api::Options rules;
-  rules.node_certificates = !options.tls.client_ca.empty();
-  rules.registrations_per_second = options.registrations_per_second;
-  rules.reach = std::move(reach);
+  server->coordinator_ = std::move(coordinator);
   server->api_ = std::make_unique<Api>(*server->coordinator_, std::move(rules));
-  HttpServerOptions http;
-  http.listen = options.listen;
-  http.allow_remote = true;  // checked above, more strictly
-  http.max_connections = static_cast<size_t>(options.max_connections);
-  http.tls = options.tls;
   http.refusal = [api = server->api_.get()](int status, std::string_view reason) {
     return api->refusal(status, reason);
   };
   server->secure_ = !options.tls.certificate.empty();
   std::vector<HttpRoute> routes = server->api_->routes();
   for (HttpRoute& route : dashboard_routes()) routes.push_back(std::move(route));
+  if (gate) put_behind(gate, &routes);
   ARROW_ASSIGN_OR_RAISE(server->http_, HttpServer::start(std::move(http), std::move(routes)));
   server->coordinator_->on_change([http = server->http_.get()] { http->wake(); });
   server->judge_ =

@@ -2,10 +2,11 @@
 // that judges nodes and the one that keeps the store in order.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "cenote/server.h"
 
@@ -14,11 +15,17 @@
 
 namespace cenote::coordinator {
 
+// Asked before every call: an answer of its is given in place of the coordinator's. On any thread.
+using Gate = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
+
 class CoordinatorServer {
  public:
-  // Serves when this returns. kConfig for what the configuration has wrong: among others an address
-  // that other machines reach, without both TLS and tokens.
-  static Result<std::unique_ptr<CoordinatorServer>> start(CoordinatorServerOptions options);
+  // Serves when this returns. kConfig for what the configuration has wrong (setup.h).
+  static Result<std::unique_ptr<CoordinatorServer>> start(const CoordinatorServerOptions& options);
+  // The same with a coordinator that was opened (elected.h).
+  static Result<std::unique_ptr<CoordinatorServer>> start(
+      const CoordinatorServerOptions& options, std::unique_ptr<PoolCoordinator> coordinator,
+      const Gate& gate);
   // Open requests and watches are closed, then the store.
   ~CoordinatorServer();
 

@@ -29,7 +29,12 @@ Status unexpected(const HttpAnswer& answer, const std::string& what) {
                         why + (refused ? "; check coordinator.token" : ""));
 }
 
-// One connection to whichever coordinator answers; a failed call moves on to the next.
+// Of a coordinator that stands by: read from the store, which does not know who lives.
+bool is_stale(const HttpAnswer& answer) {
+  return answer.headers.contains("cenote-stale");
+}
+
+// One connection to whichever coordinator leads; a failed call moves on to the next.
 class Link {
  public:
   explicit Link(const CoordinatorOptions& options) : options_(options) {}
@@ -39,8 +44,9 @@ class Link {
     const CallContext context{Deadline::in(options_.call_timeout), stop};
     if (!request.body.empty()) request.headers["content-type"] = "application/json";
     Result<HttpAnswer> answer = client->send(context, request);
-    // Not the leader: it says who is.
-    if (answer.ok() && answer->status == 307) return follow(context, request, *answer);
+    // Not the leader: it says who is. What it tells of the store is not what the leader knows.
+    const bool led = answer.ok() && answer->status != 307 && !is_stale(*answer);
+    if (answer.ok() && !led) return follow(context, request, std::move(*answer));
     if (!answer.ok() || answer->status >= 500) next();
     return answer;
   }
@@ -69,15 +75,17 @@ class Link {
     client_.reset();
   }
   Result<HttpAnswer> follow(const CallContext& context, const HttpCall& request,
-                            const HttpAnswer& answer) {
-    const auto location = answer.headers.find("location");
+                            HttpAnswer answer) {
+    const auto leader = answer.headers.find(answer.status == 307 ? "location" : "cenote-leader");
     // Only another of our own endpoints: a redirect never leads elsewhere with our token.
-    for (size_t i = 0; location != answer.headers.end() && i < options_.endpoints.size(); ++i) {
-      if (!location->second.starts_with(options_.endpoints[i] + "/")) continue;
+    for (size_t i = 0; leader != answer.headers.end() && i < options_.endpoints.size(); ++i) {
+      if (!(leader->second + "/").starts_with(options_.endpoints[i] + "/")) continue;
       at_ = i;
       client_.reset();
       ARROW_ASSIGN_OR_RAISE(HttpClient * client, this->client());
-      return client->send(context, request);
+      Result<HttpAnswer> followed = client->send(context, request);
+      if (!followed.ok() || followed->status >= 500) next();
+      return followed;
     }
     next();
     return answer;
@@ -141,6 +149,11 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
                          Backoff& backoff) const {
     ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, link.call(stop, {"GET", "/v1/nodes", {}, ""}));
     if (answer.status != 200) return unexpected(answer, "listing nodes");
+    if (is_stale(answer)) {
+      return make_error(ErrorKind::kOperational,
+                        "listing nodes: a coordinator that stands by knows no leader among "
+                        "coordinator.endpoint; name all of them there, as they are advertised");
+    }
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(answer.body));
     ARROW_ASSIGN_OR_RAISE(const cluster::Snapshot snapshot, cluster::snapshot_from(value));
     if (watcher.list(snapshot) == View::Next::kList) return Status::OK();

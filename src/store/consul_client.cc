@@ -67,10 +67,10 @@ Result<HttpAnswer> ConsulClient::call(const CallContext& context, const HttpCall
 Status ConsulClient::refused(const HttpAnswer& answer, std::string_view what) {
   const bool denied = answer.status == 401 || answer.status == 403 ||
                       answer.body.find("ermission denied") != std::string::npos;
+  const std::string check =
+      section_ + ".token, and that its policy may read and write the service and its keys";
   return store_refused(answer, &endpoints_,
-                       {what, std::string_view(answer.body).substr(0, 200), denied,
-                        "discovery.token, and that its policy may read and write the service and "
-                        "its keys"});
+                       {what, std::string_view(answer.body).substr(0, 200), denied, check});
 }
 
 Result<ConsulClient::Services> ConsulClient::services_of(const HttpAnswer& answer) {

@@ -52,7 +52,7 @@ class ConsulClient {
 
  private:
   ConsulClient(Endpoints endpoints, const StoreOptions& options)
-      : endpoints_(std::move(endpoints)), token_(options.token) {}
+      : endpoints_(std::move(endpoints)), token_(options.token), section_(options.section) {}
   HttpCall request(std::string method, std::string target, std::string body = {}) const;
   Result<HttpAnswer> call(const CallContext& context, const HttpCall& request,
                           Endpoints::Kind kind = Endpoints::Kind::kRepeatable);
@@ -62,6 +62,7 @@ class ConsulClient {
 
   Endpoints endpoints_;
   std::string token_;
+  std::string section_;
 };
 
 }  // namespace cenote::store

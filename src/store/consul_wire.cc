@@ -107,12 +107,14 @@ std::string transaction_body(const std::vector<Step>& steps) {
 }
 
 std::string session_body(const Session& session) {
-  // No delay: every write names the session that allows it, so that a late one is refused.
+  // No delay: every write names the session that allows it, so that a late one is refused. The
+  // agent's own health too: where it dies nobody marks the other check, and the lock would last
+  // until Consul forgets the agent (72 h).
   return OrderedJson{{"Name", session.name},
                      {"Node", session.agent},
                      {"LockDelay", "0s"},
                      {"Behavior", "release"},
-                     {"NodeChecks", OrderedJson::array()},
+                     {"NodeChecks", OrderedJson::array({"serfHealth"})},
                      {"ServiceChecks", OrderedJson::array({{{"ID", session.check_id}}})}}
       .dump();
 }

@@ -19,11 +19,22 @@ Endpoints::Endpoints(std::string_view store, const StoreOptions& options)
   if (!urls_.empty()) at_ = std::random_device{}() % urls_.size();
 }
 
+StoreOptions store_options(const StoreAccess& access, std::string section) {
+  StoreOptions options;
+  options.endpoints = access.endpoints;
+  options.token = access.token;
+  options.username = access.username;
+  options.password = access.password;
+  options.tls = {access.tls.ca, access.tls.certificate, access.tls.key};
+  options.section = std::move(section);
+  return options;
+}
+
 Result<Endpoints> Endpoints::make(std::string_view store, const StoreOptions& options) {
   if (options.endpoints.empty()) {
-    return make_error(ErrorKind::kConfig, "discovery.endpoint is missing; write for example " +
-                                              std::string(store) +
-                                              (store == "consul" ? ":8500" : ":2379"));
+    return make_error(ErrorKind::kConfig,
+                      options.section + ".endpoint is missing; write for example " +
+                          std::string(store) + (store == "consul" ? ":8500" : ":2379"));
   }
   Endpoints made(store, options);
   for (const std::string& url : made.urls_) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cenote/deployment.h"
+
 #include "net/http_client.h"
 
 namespace cenote::store {
@@ -21,7 +23,9 @@ struct StoreOptions {
   std::string password;
   TlsClientOptions tls;
   Duration call_timeout = std::chrono::seconds(1);
+  std::string section = "discovery";  // of the configuration: what messages advise to check
 };
+StoreOptions store_options(const StoreAccess& access, std::string section);
 
 // Used by one thread at a time.
 class Endpoints {

@@ -44,10 +44,11 @@ HttpCall EtcdClient::request(std::string_view what, const std::string& body) con
 }
 
 Status EtcdClient::refused(const HttpAnswer& answer, std::string_view what) {
-  return store_refused(answer, &endpoints_,
-                       {what, message_of(answer), speaks_of_login(answer),
-                        "discovery.username and discovery.password, and that the user's role may "
-                        "read and write the prefix"});
+  const std::string words = message_of(answer);
+  const std::string check = options_.section +
+                            ".username and password, and that the user's role may read and write "
+                            "the prefix";
+  return store_refused(answer, &endpoints_, {what, words, speaks_of_login(answer), check});
 }
 
 Status EtcdClient::login(const CallContext& context) {

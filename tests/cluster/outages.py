@@ -15,10 +15,20 @@ import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import cenote
-from processes import Cluster
+from processes import Cluster, Process
+
+
+class Known(Protocol):
+    """A cluster, whatever it meets in."""
+
+    nodes: dict[str, Process]
+
+    def connect(self) -> cenote.DistributedDatabasePool:
+        """A client."""
+
 
 READ = "select name from who"
 NODES = ("n1", "n2", "n3")
@@ -44,11 +54,9 @@ async def settled(cluster: Cluster) -> None:
         await asyncio.sleep(0.1)
 
 
-async def client(cluster: Cluster) -> cenote.DistributedDatabasePool:
+async def client(cluster: Known) -> cenote.DistributedDatabasePool:
     """Knows all nodes, and has asked each of them something."""
-    pool = cenote.DistributedDatabasePool(
-        mode=cenote.DeploymentMode.COORDINATED, coordinator_url=cluster.url, load_balancer="round_robin"
-    )
+    pool = cluster.connect()
 
     def all_known() -> bool:
         return len((pool.cluster_status() or {"nodes": []})["nodes"]) == len(cluster.nodes)
@@ -104,7 +112,7 @@ Fault = Callable[[Cluster, float], Awaitable[Reads]]
 
 
 async def reads_during(
-    cluster: Cluster, seconds: float, fault: Callable[[], Awaitable[None]], after: float = 1.0
+    cluster: Known, seconds: float, fault: Callable[[], Awaitable[None]], after: float = 1.0
 ) -> Reads:
     """Reads for that long; the fault begins after the first of those seconds."""
     pool = await client(cluster)

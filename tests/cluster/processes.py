@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import sqlite3
@@ -11,6 +12,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import cenote
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = str(ROOT / "build" / "bin" / "cenote")
@@ -29,6 +32,11 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """SIGSTOP; waits until none of its threads runs."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def kill(self) -> None:
         """SIGKILL; waits for its end."""
@@ -86,6 +94,13 @@ def prepare_node(
     (folder / f"{name}.yaml").write_text(json.dumps(config))
 
 
+def coordinated(url: str, **settings: Any) -> cenote.DistributedDatabasePool:
+    """A client of the nodes of these coordinators."""
+    return cenote.DistributedDatabasePool(
+        mode=cenote.DeploymentMode.COORDINATED, coordinator_url=url, load_balancer="round_robin", **settings
+    )
+
+
 class Cluster:
     """A coordinator and nodes that each serve `main_db`, a database whose table `who` says the node's name."""
 
@@ -103,6 +118,9 @@ class Cluster:
     def start_coordinator(self, listen: str) -> None:
         given = ["-c", str(self.settings), "--listen", listen, "--state", str(self.folder / "coordinator.db")]
         self.coordinator = Process(self.folder, "coordinator", "coordinator", *given)
+
+    def connect(self, **settings: Any) -> cenote.DistributedDatabasePool:
+        return coordinated(self.url, **settings)
 
     def add(self, name: str, pool: dict[str, object] | None = None, **settings: object) -> Process:
         """`pool`: its type and config, in place of a database of the node's own."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import cenote
 from processes import ROOT, Process, prepare_node, start_node
 
 
@@ -38,6 +39,14 @@ class Fleet:
         prepare_node(self.folder, name, {"mode": "distributed", "discovery": self.discovery})
         self.nodes[name] = start_node(self.folder, name)
         return self.nodes[name]
+
+    def connect(self, **settings: Any) -> cenote.DistributedDatabasePool:
+        return cenote.DistributedDatabasePool(
+            mode=cenote.DeploymentMode.FULL_DISTRIBUTED,
+            discovery=self.discovery,
+            load_balancer="round_robin",
+            **settings,
+        )
 
     def end(self) -> None:
         for process in self.nodes.values():

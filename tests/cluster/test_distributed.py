@@ -36,15 +36,6 @@ def single(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[t
             yield made, members
 
 
-def connect(made: Fleet, **settings: Any) -> cenote.DistributedDatabasePool:
-    return cenote.DistributedDatabasePool(
-        mode=cenote.DeploymentMode.FULL_DISTRIBUTED,
-        discovery=made.discovery,
-        load_balancer="round_robin",
-        **settings,
-    )
-
-
 def status(pool: cenote.DistributedDatabasePool) -> dict[str, Any]:
     found = pool.cluster_status()
     assert found is not None
@@ -90,7 +81,7 @@ class Reader:
 
 def test_calls_are_spread_and_a_killed_node_costs_reads_nothing(three: tuple[Fleet, Any]) -> None:
     made, _ = three
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     seen = {pool.sync.query("main_db", WHO).meta["node"] for _ in range(9)}
     assert seen == set(THREE)
@@ -106,7 +97,7 @@ def test_calls_are_spread_and_a_killed_node_costs_reads_nothing(three: tuple[Fle
 
 def test_the_killed_leader_of_the_store_fails_no_read_and_takes_nobody_out(three: tuple[Fleet, Any]) -> None:
     made, members = three
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     with Reader(pool) as reader:
         leader = members.leader()
@@ -122,7 +113,7 @@ def test_the_killed_leader_of_the_store_fails_no_read_and_takes_nobody_out(three
 
 def test_a_store_that_is_restarted_empties_no_view(single: tuple[Fleet, Any]) -> None:
     made, members = single
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     with Reader(pool):
         members.members[0].kill()
@@ -134,19 +125,19 @@ def test_a_store_that_is_restarted_empties_no_view(single: tuple[Fleet, Any]) ->
 
 def test_a_store_that_lost_everything_empties_no_view_and_is_filled_anew(single: tuple[Fleet, Any]) -> None:
     made, members = single
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     with Reader(pool):
         members.wipe()
         eventually(lambda: not status(pool)["last_error"] and all_up(pool))
     # The nodes are in the new store: a new client finds them there.
-    other = connect(made)
+    other = made.connect()
     eventually(lambda: all_up(other))
 
 
 def test_a_pause_of_all_nodes_empties_no_view(single: tuple[Fleet, Any]) -> None:
     made, _ = single
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     for node in made.nodes.values():
         node.signal(signal.SIGSTOP)
@@ -159,7 +150,7 @@ def test_a_pause_of_all_nodes_empties_no_view(single: tuple[Fleet, Any]) -> None
 
 def test_a_node_that_ends_loses_no_call_and_is_gone(single: tuple[Fleet, Any]) -> None:
     made, _ = single
-    pool = connect(made)
+    pool = made.connect()
     eventually(lambda: all_up(pool))
     made.nodes["n1"].signal(signal.SIGTERM)
     seen = set()
@@ -199,7 +190,7 @@ def test_a_token_that_loses_its_rights_empties_no_view(tmp_path: pathlib.Path) -
 
 
 def test_the_yaml_of_the_design_works_as_it_stands(tmp_path: pathlib.Path) -> None:
-    text = (ROOT / "tests" / "config" / "cases" / "good_adr_distributed.yaml").read_text()
+    text = (ROOT / "examples" / "distributed.yaml").read_text()
     assert 'endpoint: "consul:8500"' in text
     with store("consul", tmp_path, 1) as members:
         place = members.urls[0].removeprefix("http://")

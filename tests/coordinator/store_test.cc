@@ -86,7 +86,7 @@ TEST_P(SqliteStore, a_folder_that_is_not_there_is_a_clear_error) {
   EXPECT_NE(opened.status().message().find("/nowhere/at/all.db"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, SqliteStore, testing::ValuesIn(store_cases()),
+INSTANTIATE_TEST_SUITE_P(Stores, SqliteStore, testing::ValuesIn(sqlite_cases()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

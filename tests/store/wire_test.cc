@@ -137,9 +137,10 @@ TEST(ConsulWire, requests_are_these_bytes) {
             R"({"KV":{"Verb":"check-not-exists","Key":"f"}},)"
             R"({"KV":{"Verb":"check-session","Key":"g","Session":"s-1"}},)"
             R"({"KV":{"Verb":"lock","Key":"h","Value":"eA==","Session":"s-1"}}])");
-  EXPECT_EQ(session_body({"leader", "m1", "check"}),
-            R"({"Name":"leader","Node":"m1","LockDelay":"0s","Behavior":"release","NodeChecks":[],)"
-            R"("ServiceChecks":[{"ID":"check"}]})");
+  EXPECT_EQ(
+      session_body({"leader", "m1", "check"}),
+      R"({"Name":"leader","Node":"m1","LockDelay":"0s","Behavior":"release","NodeChecks":["serfHealth"],)"
+      R"("ServiceChecks":[{"ID":"check"}]})");
 }
 
 TEST(ConsulWire, one_critical_check_is_enough) {
