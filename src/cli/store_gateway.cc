@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include <pwd.h>
@@ -13,6 +14,7 @@
 #include "coordinator/line_diff.h"
 #include "discovery/service_discovery.h"
 #include "manager/open_discovery.h"
+#include "net/http.h"
 
 namespace cenote::cli {
 namespace {
@@ -100,7 +102,23 @@ Result<Json> StoreGateway::nodes(const std::stop_token& stop) const {
   OneLook look(seen);
   opened.service->watch(seen.get_token(), look);
   ARROW_RETURN_NOT_OK(look.found.status());
+  // A node hears of it with its next renewal; to the one who asked it is done.
+  ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> drained, directory_->drained(stop));
+  for (cluster::Node& node : look.found->nodes) {
+    const bool wanted =
+        std::find(drained.begin(), drained.end(), node.about.node_id) != drained.end();
+    if (wanted && node.state == cluster::NodeState::kUp) {
+      node.state = cluster::NodeState::kDraining;
+    }
+  }
   return cluster::to_json(*look.found);
+}
+
+Result<Json> StoreGateway::drain(const std::stop_token& stop, std::string_view node, bool on) {
+  const std::optional<std::string> id = url_decode(node);
+  if (!id) return make_error(ErrorKind::kInterface, "the node's name is badly encoded");
+  ARROW_RETURN_NOT_OK(directory_->set_drained(stop, *id, on, user()));
+  return Json{{"node_id", *id}, {"draining", on}};
 }
 
 Result<ConfigVersion> StoreGateway::version(const std::stop_token& stop, uint64_t number) {
@@ -143,22 +161,33 @@ Result<Json> StoreGateway::rollout(const std::stop_token& stop) {
   ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory_->config_head(stop));
   ARROW_ASSIGN_OR_RAISE(const discovery::Listing listing, directory_->list(stop));
   Json nodes = Json::object();
-  bool all = true;
+  size_t there = 0;
+  size_t have_it = 0;
   for (const discovery::Entry& entry : listing.entries) {
     if (!entry.alive) continue;
     if (entry.config_rejected == head) {
-      return make_error(ErrorKind::kOperational,
-                        "node '" + entry.about.node_id + "' refuses version " +
-                            std::to_string(head) + " and keeps version " +
-                            std::to_string(entry.config_version) + ": " + entry.config_reason);
+      return make_error(ErrorKind::kOperational, "node '" + entry.about.node_id +
+                                                     "' refuses version " + std::to_string(head) +
+                                                     ": " + entry.config_reason +
+                                                     "; the nodes go back to the one before");
     }
-    all = all && entry.config_version == head;
+    ++there;
+    have_it += entry.config_version == head ? 1 : 0;
     nodes[entry.about.node_id] = entry.config_version;
   }
+  std::string reason;
+  if (head != 0) {
+    ARROW_ASSIGN_OR_RAISE(const ConfigVersion newest, directory_->config(stop, head));
+    reason = newest.reason;
+  }
+  const std::string_view stage = have_it == there           ? "done"
+                                 : have_it <= 1             ? "canary"
+                                 : have_it * 4 <= there + 3 ? "quarter"
+                                                            : "all";
   return Json{{"scope", "default"},
               {"version", head},
-              {"stage", all ? "done" : "all"},
-              {"reason", ""},
+              {"stage", stage},
+              {"reason", reason},
               {"nodes", std::move(nodes)}};
 }
 
@@ -182,6 +211,8 @@ Result<Json> StoreGateway::get(const std::stop_token& stop, std::string_view tar
   const std::string_view query = target.substr(path.size());
   if (path == "/v1/nodes") return nodes(stop);
   if (path == "/v1/rollouts/default") return rollout(stop);
+  // Renewals are not counted in the store.
+  if (path == "/v1/summary") return Json{{"heartbeat_seq", Json::object()}};
   if (path.starts_with(kConfig)) {
     const std::string_view rest = path.substr(kConfig.size());
     constexpr std::string_view kVersions = "/versions/";
@@ -213,10 +244,22 @@ Result<Json> StoreGateway::change(const std::stop_token& stop, std::string_view 
   }
   if (target == std::string(kConfig) + "/rollback") {
     const auto to = body.find("to");
-    const uint64_t wanted = to != body.end() && to->is_number_unsigned() ? to->get<uint64_t>() : 0;
+    const bool named = body.is_object() && to != body.end() && to->is_number_unsigned();
     ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory_->config_head(stop));
+    const uint64_t wanted = named ? to->get<uint64_t>() : head - std::min<uint64_t>(head, 1);
+    if (wanted == 0 || wanted >= head) {
+      return make_error(ErrorKind::kOperational, "there is no such older version to go back to");
+    }
     ARROW_ASSIGN_OR_RAISE(const ConfigVersion old, version(stop, wanted));
     return append(stop, head, old.content, "back to version " + std::to_string(wanted));
+  }
+  for (const bool on : {true, false}) {
+    constexpr std::string_view kNodes = "/v1/nodes/";
+    const std::string_view ending = on ? "/drain" : "/undrain";
+    if (method != "POST" || !target.starts_with(kNodes) || !target.ends_with(ending)) continue;
+    std::string_view node = target.substr(kNodes.size());
+    node.remove_suffix(ending.size());
+    return drain(stop, node, on);
   }
   return make_error(ErrorKind::kNotSupported,
                     "this needs a coordinator; the cluster meets in a store (mode distributed)");

@@ -29,6 +29,7 @@ class StoreGateway {
  private:
   explicit StoreGateway(DeploymentConfig config) : config_(std::move(config)) {}
   Result<Json> nodes(const std::stop_token& stop) const;
+  Result<Json> drain(const std::stop_token& stop, std::string_view node, bool on);
   // 0: the newest.
   Result<discovery::ConfigVersion> version(const std::stop_token& stop, uint64_t number);
   Result<Json> history(const std::stop_token& stop);

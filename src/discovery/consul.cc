@@ -3,6 +3,7 @@
 // its keys:
 //   cenote/<cluster>/config/v/<n>  a configuration, never changed
 //   cenote/<cluster>/config/head   the number of the newest, moved with it in one transaction
+//   cenote/<cluster>/drain/<id>    there if the node is to take no work
 #include <map>
 #include <utility>
 
@@ -63,6 +64,7 @@ class ConsulDirectory final : public Directory {
         service_("cenote-" + options.cluster),
         cluster_(options.cluster),
         keys_("cenote/" + options.cluster + "/config/"),
+        drains_("cenote/" + options.cluster + "/drain/"),
         ttl_(options.ttl) {}
 
   Result<Listing> list(const std::stop_token& stop) override {
@@ -157,6 +159,20 @@ class ConsulDirectory final : public Directory {
     return written.has_value();
   }
 
+  Result<std::vector<std::string>> drained(const std::stop_token& stop) override {
+    ARROW_ASSIGN_OR_RAISE(const auto items, client_.list({{}, stop}, drains_));
+    std::vector<std::string> ids;
+    for (const auto& item : items) ids.push_back(item.key.substr(drains_.size()));
+    return ids;
+  }
+
+  Status set_drained(const std::stop_token& stop, const std::string& node_id, bool on,
+                     const std::string& who) override {
+    const Verb verb = on ? Verb::kSet : Verb::kDelete;
+    return client_.commit({{}, stop}, {{verb, drains_ + node_id, on ? drain_text(who) : "", 0, ""}})
+        .status();
+  }
+
  private:
   Listing listing_of(const ConsulClient::Services& services) const {
     std::map<std::string, Entry> newest;
@@ -184,6 +200,7 @@ class ConsulDirectory final : public Directory {
   const std::string service_;
   const std::string cluster_;
   const std::string keys_;
+  const std::string drains_;
   const Duration ttl_;
   std::string node_id_;  // empty: never entered
 };

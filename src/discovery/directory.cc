@@ -2,6 +2,9 @@
 #include "discovery/directory.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
 #include <utility>
 
 #include "cluster/wire.h"
@@ -59,6 +62,20 @@ Result<ConfigVersion> config_from(std::string_view text) {
   reader.maybe("reason", &version.reason);
   ARROW_RETURN_NOT_OK(reader.finish(true));
   return version;
+}
+
+std::string utc_now() {
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 32> text{};
+  const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return {text.data(), size};
+}
+
+std::string drain_text(const std::string& who) {
+  return Json{{"at", utc_now()}, {"who", who}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string head_text(uint64_t version) {

@@ -85,10 +85,19 @@ class Directory {
   // another by now.
   virtual Result<bool> append_config(const std::stop_token& stop, uint64_t head,
                                      const ConfigVersion& version) = 0;
+
+  // The nodes that an operator wants to be drained, whether they are there or not.
+  virtual Result<std::vector<std::string>> drained(const std::stop_token& stop) = 0;
+  // `who` asks for it.
+  virtual Status set_drained(const std::stop_token& stop, const std::string& node_id, bool on,
+                             const std::string& who) = 0;
 };
 
 std::string config_text(const ConfigVersion& version);
 Result<ConfigVersion> config_from(std::string_view text);
+// Now, UTC, as 2026-01-31T12:00:00Z.
+std::string utc_now();
+std::string drain_text(const std::string& who);
 std::string head_text(uint64_t version);
 Result<uint64_t> head_from(std::string_view text);
 

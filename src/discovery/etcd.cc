@@ -2,6 +2,7 @@
 //   /cenote/<cluster>/nodes/<id>   a node, bound to its lease
 //   /cenote/<cluster>/config/v/<n> a configuration, never changed
 //   /cenote/<cluster>/config/head  the number of the newest, moved with it in one transaction
+//   /cenote/<cluster>/drain/<id>   there if the node is to take no work
 #include <utility>
 
 #include "base/log.h"
@@ -132,6 +133,27 @@ class EtcdDirectory final : public Directory {
                         {{key, config_text(version), 0}, {head_key, head_text(head + 1), 0}},
                         {}}));
     return done.succeeded;
+  }
+
+  Result<std::vector<std::string>> drained(const std::stop_token& stop) override {
+    const std::string begin = prefix_ + "drain/";
+    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
+                          client_.range({{}, stop}, begin, store::etcd::end_of_prefix(begin)));
+    std::vector<std::string> ids;
+    for (const auto& item : found.items) ids.push_back(item.key.substr(begin.size()));
+    return ids;
+  }
+
+  Status set_drained(const std::stop_token& stop, const std::string& node_id, bool on,
+                     const std::string& who) override {
+    const std::string key = prefix_ + "drain/" + node_id;
+    store::etcd::Transaction change;
+    if (on) {
+      change.puts.push_back({key, drain_text(who), 0});
+    } else {
+      change.deletes.push_back(key);
+    }
+    return client_.commit({{}, stop}, change).status();
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "discovery/backoff.h"
 #include "discovery/roster.h"
+#include "discovery/staging.h"
 
 namespace cenote::discovery {
 namespace {
@@ -42,7 +43,8 @@ class Brake {
   TimePoint filled_ = Clock::now();
 };
 
-// Load changes all the time and is told with every answer; only what lasts is published.
+// Load changes all the time and is told with every answer; only what lasts is published, but of a
+// node that is drained, which somebody waits for.
 void forget_load(std::vector<cluster::PoolReport>* pools) {
   for (cluster::PoolReport& pool : *pools) {
     pool.active = pool.idle = pool.waiting = 0;
@@ -50,13 +52,10 @@ void forget_load(std::vector<cluster::PoolReport>* pools) {
   }
 }
 
-Entry entry_of(Member& member, uint64_t sequence) {
+Entry entry_of(Member& member, const cluster::Heartbeat& beat, uint64_t sequence) {
   Entry entry;
   entry.about = member.about();
-  cluster::Heartbeat beat;
-  member.fill(&beat);
-  entry.about.pools = std::move(beat.pools);
-  forget_load(&entry.about.pools);
+  entry.about.pools = beat.pools;
   entry.sequence = sequence;
   entry.draining = beat.draining;
   entry.config_version = beat.config_version;
@@ -65,9 +64,16 @@ Entry entry_of(Member& member, uint64_t sequence) {
   return entry;
 }
 
+cluster::Heartbeat heartbeat_of(Member& member) {
+  cluster::Heartbeat beat;
+  member.fill(&beat);
+  return beat;
+}
+
 class StoreDiscovery final : public ServiceDiscovery {
  public:
-  explicit StoreDiscovery(StoreDiscoveryOptions options) : options_(std::move(options)) {}
+  explicit StoreDiscovery(StoreDiscoveryOptions options)
+      : options_(std::move(options)), staging_(options_.rollout) {}
 
   void watch(const std::stop_token& stop, Watcher& watcher) override {
     const auto directory = open_directory(options_);
@@ -93,7 +99,7 @@ class StoreDiscovery final : public ServiceDiscovery {
       member.renewed(status);
       backoff.wait(stop);
     }
-    (*directory)->leave(entry_of(member, sequence_));
+    (*directory)->leave(entry_of(member, heartbeat_of(member), sequence_));
   }
 
   // Reads what every process may read, from whoever leads. A refusal is an answer.
@@ -141,7 +147,7 @@ class StoreDiscovery final : public ServiceDiscovery {
   // Ends when the lease is lost, or with what went wrong.
   Status register_and_renew(const std::stop_token& stop, Directory& directory, Member& member,
                             Backoff& backoff) {
-    Entry entry = entry_of(member, ++sequence_);
+    Entry entry = published(member, heartbeat_of(member), ++sequence_);
     ARROW_RETURN_NOT_OK(directory.enter(stop, entry));
     backoff.reset();
     std::minstd_rand random(std::random_device{}());
@@ -164,7 +170,10 @@ class StoreDiscovery final : public ServiceDiscovery {
   Status beat(const std::stop_token& stop, Directory& directory, Member& member, Entry* entry,
               uint64_t beats) {
     ARROW_RETURN_NOT_OK(directory.renew(stop));
-    const Entry now = entry_of(member, entry->sequence);
+    ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> drained, directory.drained(stop));
+    drained_ = std::find(drained.begin(), drained.end(), entry->about.node_id) != drained.end();
+    const Entry now = published(member, heartbeat_of(member), entry->sequence);
+    member.set_draining(now.draining);
     if (!(now == *entry)) {
       ARROW_RETURN_NOT_OK(directory.update(stop, now));
       *entry = now;
@@ -172,9 +181,39 @@ class StoreDiscovery final : public ServiceDiscovery {
     if (missing_ || beats % kLookEvery == 0) {
       ARROW_RETURN_NOT_OK(look_for(stop, directory, *entry));
     }
-    ARROW_ASSIGN_OR_RAISE(const uint64_t wanted, directory.config_head(stop));
-    const bool news = wanted != 0 && wanted != now.config_version && now.config_rejected != wanted;
-    return news ? take_config(stop, directory, member, wanted) : Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory.config_head(stop));
+    const bool news = head != 0 && head != now.config_version && now.config_rejected != head;
+    return news || staging_.is_under_way(head) ? follow(stop, directory, member, now, head)
+                                               : Status::OK();
+  }
+
+  // As the node is, and as an operator or its own errors want it.
+  Entry published(Member& member, const cluster::Heartbeat& beat, uint64_t sequence) {
+    Entry entry = entry_of(member, beat, sequence);
+    entry.draining = entry.draining || drained_;
+    if (!entry.draining) forget_load(&entry.about.pools);
+    const auto complaint = staging_.judge(beat.error_rate, beat.config_version);
+    if (complaint) complaint_ = {beat.config_version, *complaint};
+    if (complaint_.first != 0 && complaint_.first == beat.config_version) {
+      entry.config_rejected = complaint_.first;
+      entry.config_reason = complaint_.second;
+    }
+    return entry;
+  }
+
+  // One look at the roll-out of the newest configuration.
+  Status follow(const std::stop_token& stop, Directory& directory, Member& member,
+                const Entry& entry, uint64_t head) {
+    if (newest_.version != head) {
+      ARROW_ASSIGN_OR_RAISE(newest_, directory.config(stop, head));
+    }
+    ARROW_ASSIGN_OR_RAISE(const Listing listing, directory.list(stop));
+    const Staging::Step step =
+        staging_.look(Clock::now(), newest_, listing.entries, entry.about.node_id);
+    if (!step.failed.empty()) return go_back(stop, directory, entry, step.failed);
+    const bool done = entry.config_version == head || entry.config_rejected == head;
+    if (step.take && !done) take_config(member);
+    return Status::OK();
   }
 
   // Who writes and is not in the list that it reads must not believe that list.
@@ -199,13 +238,26 @@ class StoreDiscovery final : public ServiceDiscovery {
                           "processes name the same store and cluster");
   }
 
-  static Status take_config(const std::stop_token& stop, Directory& directory, Member& member,
-                            uint64_t version) {
-    ARROW_ASSIGN_OR_RAISE(const ConfigVersion config, directory.config(stop, version));
-    const Status applied = member.apply_config(version, config.content);
-    if (!applied.ok()) {
+  void take_config(Member& member) {
+    const Status applied = member.apply_config(newest_.version, newest_.content);
+    if (applied.ok()) return;
+    log(LogLevel::kWarning, "discovery",
+        "configuration " + std::to_string(newest_.version) + " was refused: " + applied.message());
+  }
+
+  Status go_back(const std::stop_token& stop, Directory& directory, const Entry& entry,
+                 const std::string& why) {
+    const uint64_t head = newest_.version;
+    if (head < 2) return Status::OK();  // there is nothing to go back to
+    ARROW_ASSIGN_OR_RAISE(ConfigVersion old, directory.config(stop, head - 1));
+    old.version = head + 1;
+    old.at = utc_now();
+    old.who = "node " + entry.about.node_id;
+    old.reason = "back to version " + std::to_string(head - 1) + ": " + why;
+    ARROW_ASSIGN_OR_RAISE(const bool won, directory.append_config(stop, head, old));
+    if (won) {
       log(LogLevel::kWarning, "discovery",
-          "configuration " + std::to_string(version) + " was refused: " + applied.message());
+          "configuration " + std::to_string(head) + " was taken back: " + why);
     }
     return Status::OK();
   }
@@ -213,7 +265,12 @@ class StoreDiscovery final : public ServiceDiscovery {
   const StoreDiscoveryOptions options_;
   // Of the serving thread.
   uint64_t sequence_ = 0;
-  bool missing_ = false;               // the last look did not find this node
+  bool missing_ = false;  // the last look did not find this node
+  bool drained_ = false;  // by an operator
+  Staging staging_;
+  ConfigVersion newest_;
+  std::pair<uint64_t, std::string> complaint_;  // of which version, and why; 0: none
+
   std::unique_ptr<Directory> probed_;  // of the probing thread
 };
 

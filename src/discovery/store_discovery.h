@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/rollout.h"
 #include "discovery/directory.h"
 #include "discovery/service_discovery.h"
 
@@ -19,6 +20,7 @@ struct StoreDiscoveryOptions {
   // The list is confirmed at least this often: a watch of etcd may be silent though things change.
   Duration confirm = std::chrono::seconds(5);
   Duration relist = std::chrono::seconds(60);  // ± 20 %
+  cluster::Rollout::Options rollout;           // of new configurations
 };
 
 // kConfig as Directory's.

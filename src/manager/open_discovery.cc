@@ -13,10 +13,6 @@
 namespace cenote {
 namespace {
 
-TlsClientOptions tls_of(const ClientTlsFiles& files) {
-  return {files.ca, files.certificate, files.key};
-}
-
 std::string joined(const std::vector<std::string>& items) {
   std::string all;
   for (const std::string& item : items) all += (all.empty() ? "" : ", ") + item;
@@ -29,11 +25,7 @@ Result<discovery::DirectoryOptions> directory_options(const DiscoveryAccess& acc
                       "discovery.type '" + access.type + "' is none of consul, etcd, static");
   }
   discovery::DirectoryOptions options;
-  options.store.endpoints = access.endpoints;
-  options.store.token = access.token;
-  options.store.username = access.username;
-  options.store.password = access.password;
-  options.store.tls = tls_of(access.tls);
+  options.store = store::store_options(access, "discovery");
   options.cluster = access.cluster;
   options.ttl = access.ttl;
   return options;
@@ -49,6 +41,9 @@ Result<std::unique_ptr<discovery::ServiceDiscovery>> by_store(const DiscoveryAcc
                                         : discovery::StoreDiscoveryOptions::Store::kConsul;
   ARROW_ASSIGN_OR_RAISE(options.directory, directory_options(access));
   options.self = self;
+  options.rollout.staged = access.stage_hold > Duration::zero();
+  options.rollout.hold = access.stage_hold;
+  options.rollout.ack_within = access.ack_timeout;
   return discovery::store_discovery(std::move(options));
 }
 

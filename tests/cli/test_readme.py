@@ -18,7 +18,7 @@ import cenote
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PORT = "8080"
+PORT = 8080  # and the next two
 
 
 def free_port() -> int:
@@ -152,8 +152,10 @@ def test_the_way_from_one_process_to_a_cluster(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = section("From one process to a cluster, in five minutes").replace(PORT, str(free_port()))
-    standalone, dev_up, coordinated, program, look = blocks(text)
+    text, port = section("From one process to a cluster, in five minutes"), free_port()
+    for i in range(3):
+        text = text.replace(str(PORT + i), str(port + i))
+    standalone, dev_up, coordinated, program, look, distributed = blocks(text)
     assert "100000" in shell(standalone[1], place)
     started.append(DevUp(dev_up[1], place))
     assert shell(coordinated[1], place).count("100000") == 2
@@ -163,6 +165,7 @@ def test_the_way_from_one_process_to_a_cluster(
     told = shell(look[1], place)
     for words in ("node-1 │ up", "node-2 │ up", "'node-1' is drained", "100000", "'node-1' takes work again", "2 of 2"):
         assert words in told
+    assert shell(distributed[1], place).count("100000") == 2
 
 
 def test_what_dev_up_says_to_try_works(place: pathlib.Path, started: list[DevUp]) -> None:

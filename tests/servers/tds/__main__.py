@@ -1,4 +1,4 @@
-"""Runs the server: `python -m tds DATABASE USER PASSWORD`; prints its port and serves until its input ends."""
+"""Runs the server: `python -m tds DATABASE USER PASSWORD [PORT]`; prints its port and serves until its input ends."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .wire import Drop, Session
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Listens on a free loopback port, one thread for each client."""
+    """Listens on a loopback port, by default a free one, with one thread for each client."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, path: str, user: str, password: str) -> None:
+    def __init__(self, path: str, user: str, password: str, port: str = "0") -> None:
         self.path = path
         self.logins = LoginStore([Login(user, password, hashed=False)])
         self.certificate = self_signed()
         self.sessions: dict[int, Session] = {}
         self.is_primary, self.updateability = "1", "READ_WRITE"
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", int(port)), Handler)
 
     def become(self, role: str) -> None:
         self.is_primary = "1" if role == "primary" else "0"
@@ -74,7 +74,7 @@ class Handler(socketserver.BaseRequestHandler):
 def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     faulthandler.register(signal.SIGUSR1)  # what does each session wait for?
-    with Server(*sys.argv[1:4]) as server:
+    with Server(*sys.argv[1:5]) as server:
         print(server.server_address[1], flush=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdin.read()

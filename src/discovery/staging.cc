@@ -1,0 +1,68 @@
+// One node's view of a roll-out.
+#include "discovery/staging.h"
+
+#include <algorithm>
+
+namespace cenote::discovery {
+namespace {
+
+using Stage = cluster::Rollout::Stage;
+
+constexpr double kNewest = 0.2;  // the weight of the latest share of errors in the average
+
+}  // namespace
+
+void Staging::begin(TimePoint now, const ConfigVersion& head, const std::vector<Entry>& nodes,
+                    std::string_view self) {
+  goes_back_ = !head.reason.empty();
+  size_t others = 0;
+  bool all_have_it = true;
+  for (const Entry& node : nodes) {
+    if (!node.alive || node.about.node_id == self) continue;
+    ++others;
+    all_have_it = all_have_it && node.config_version == head.version;
+  }
+  // Who comes when it is over takes it at once, and what it says of it is its own affair.
+  rollout_.reset();
+  if (others > 0 && all_have_it) return;
+  cluster::Rollout::Options options = options_;
+  options.staged = options.staged && !goes_back_;
+  rollout_.emplace(options, head.version, head.version - 1, now);
+}
+
+Staging::Step Staging::look(TimePoint now, const ConfigVersion& head,
+                            const std::vector<Entry>& nodes, std::string_view self) {
+  if (!is_under_way(head.version)) begin(now, head, nodes, self);
+  if (!rollout_) return {true, ""};
+  std::vector<std::string> living;
+  for (const Entry& node : nodes) {
+    if (node.alive) living.push_back(node.about.node_id);
+  }
+  rollout_->members(living);
+  for (const Entry& node : nodes) {
+    rollout_->report(now, node.about.node_id,
+                     {node.config_version, node.config_rejected, node.config_reason, 0});
+  }
+  (void)rollout_->tick(now);
+  Step step;
+  step.take = goes_back_ || rollout_->wanted(self) == head.version;
+  const bool failed = rollout_->stage() == Stage::kRolledBack && !goes_back_;
+  if (failed) step.failed = rollout_->reason();
+  return step;
+}
+
+bool Staging::is_under_way(uint64_t version) const {
+  return rollout_ && rollout_->version() == version && rollout_->stage() != Stage::kDone;
+}
+
+std::optional<std::string> Staging::judge(double error_rate, uint64_t applied) {
+  if (!is_under_way(applied)) {
+    usual_errors_ += kNewest * (error_rate - usual_errors_);
+    return std::nullopt;
+  }
+  const double limit = std::max(options_.worse * usual_errors_, options_.least_error_rate);
+  if (goes_back_ || error_rate <= limit) return std::nullopt;
+  return "errors rose from " + std::to_string(usual_errors_) + " to " + std::to_string(error_rate);
+}
+
+}  // namespace cenote::discovery
