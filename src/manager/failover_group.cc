@@ -169,12 +169,12 @@ Status FailoverGroup::judged(const GroupVisit& visit, const Status& status) {
   detail.kind = ErrorKind::kConnection;
   detail.pool = id();
   if (detail.sent != Sent::kNo) detail.sent = Sent::kMaybe;
-  return make_error(std::move(detail),
-                    "pool '" + id() + "': the call was at '" + members_[visit.member()].name +
-                        "' when a failover left it" +
-                        (visit.write() && detail.sent != Sent::kNo
-                             ? "; whether it took effect is unknown, so it was not sent again"
-                             : ""));
+  const bool unknown = visit.write() && detail.sent != Sent::kNo;
+  return make_error(
+      std::move(detail),
+      "pool '" + id() + "': the call was at '" + members_[visit.member()].name +
+          "' when a failover left it" +
+          (unknown ? "; whether it took effect is unknown, so it was not sent again" : ""));
 }
 
 void FailoverGroup::leave(size_t member) {

@@ -245,7 +245,7 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::Parts::open_endpoints
     endpoints.pools.push_back(std::move(pool));
   }
   ARROW_ASSIGN_OR_RAISE(endpoints.group, group_of_endpoints(config, endpoints.pools));
-  const auto first = endpoints.pools.front();
+  auto first = endpoints.pools.front();
   const Lock lock(mutex_);
   own_groups();
   ARROW_RETURN_NOT_OK(check_free_locked(config.id));

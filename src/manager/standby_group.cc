@@ -152,7 +152,7 @@ class StandbyGroup final : public FailoverGroup {
     ARROW_RETURN_NOT_OK(out.status());
     const std::string wanted = out->decide->target;
     perform(std::move(*out), {});
-    const std::string now = members()[current()].name;
+    std::string now = members()[current()].name;
     if (now == wanted) return now;
     return make_error(ErrorKind::kOperational, "pool '" + id() + "': calls still go to '" + now +
                                                    "'; the events of its status say why");
