@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -97,8 +98,8 @@ def switch(pair: Pair) -> Result:
         ready(pool, pair)
         pool.sync.execute("db", "create table written (id bigint)")
         back: float | None = None
+        killed = time.monotonic()  # before the command: its own start counts
         pair.run("kill", "a")
-        killed = time.monotonic()
         promotion = subprocess.Popen([*pair.control, "promote", "b"])
         number = 0
         while back is None and time.monotonic() < killed + RECOVERY:
@@ -127,7 +128,7 @@ def flap(seconds: float) -> Result:
         pool = pair.client()
         ready(pool, pair)
         port = pair.endpoint("a").rpartition(":")[2]
-        drop = f"numgen random mod 100 < {LOSS} drop"
+        drop = f"numgen random mod 100 < {LOSS} counter drop"
         rules = "add table inet loss; add chain inet loss in { type filter hook input priority 0; };"
         rules += f" add rule inet loss in tcp dport {port} {drop}; add rule inet loss in tcp sport {port} {drop}"
         subprocess.run(["nft", rules], check=True)
@@ -136,7 +137,9 @@ def flap(seconds: float) -> Result:
             time.sleep(0.5)
         counts = pool.failover_status()[0]["counts"]
         pool.sync.close()
-        return {kind: counts.get(kind, 0) for kind in ("suspect", "confirm", "switched")}
+        listed = subprocess.run(["nft", "list", "table", "inet", "loss"], capture_output=True, text=True, check=True)
+        lost = sum(int(count) for count in re.findall(r"counter packets (\d+)", listed.stdout))
+        return {kind: counts.get(kind, 0) for kind in ("suspect", "confirm", "switched")} | {"lost": lost}
 
 
 def flap_apart() -> Result:
@@ -171,6 +174,7 @@ def run(bench: Bench) -> Iterator[Worst]:
     yield worst(losses, f"{lossy}: switches", "switched", "", at_most(0))
     yield worst(losses, f"{lossy}: times that a switch was considered", "confirm", "", at_most(0))
     yield worst(losses, f"{lossy}: times that a check failed", "suspect", "")
+    yield worst(losses, f"{lossy}: packets lost", "lost", "")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,10 @@ std::string line_of(const failover::Event& event) {
   if (event.epoch > 0) line += " (epoch " + std::to_string(event.epoch) + ")";
   line += " " + event.from;
   if (!event.to.empty()) line += " → " + event.to;
-  return line + ": " + event.reason;
+  line += ": " + event.reason;
+  // A server's words may have several.
+  std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  return line;
 }
 
 }  // namespace
