@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "discovery/epochs.h"
 #include "failover/standby_switch.h"
 #include "simulation/databases.h"
 #include "simulation/scenario.h"
@@ -30,23 +31,6 @@ constexpr Duration kRenewal = seconds(1);
 // A look at the record, its answer's deadline, and what is under way.
 constexpr Duration kDisagreement = kRenewal + seconds(1) + milliseconds(500);
 constexpr const char* kKey = "epoch/main_db";
-
-std::string text_of(const Record& record) {
-  return std::to_string(record.epoch) + "|" + record.target + "|" + record.by + "|" + record.reason;
-}
-
-Record record_from(const std::string& text) {
-  Record record;
-  std::array<std::string*, 3> parts = {&record.target, &record.by, &record.reason};
-  size_t at = text.find('|');
-  record.epoch = std::stoull(text.substr(0, at));
-  for (std::string* part : parts) {
-    const size_t end = part == parts.back() ? std::string::npos : text.find('|', at + 1);
-    *part = text.substr(at + 1, end == std::string::npos ? end : end - at - 1);
-    at = end;
-  }
-  return record;
-}
 
 class Chooser {
  public:
@@ -132,7 +116,7 @@ class Chooser {
   }
   Record stored() {
     const auto item = store_.get(kKey);
-    return item ? record_from(item->value) : Record();
+    return item ? discovery::record_from(item->value).ValueOr(Record()) : Record();
   }
   void note(const Record& record) {
     if (record.epoch > known_.epoch) known_ = record;
@@ -143,12 +127,13 @@ class Chooser {
         process_,
         [this, wanted]() -> std::optional<Record> {
           const auto item = store_.get(kKey);
-          const Record before = item ? record_from(item->value) : Record();
+          const Record before =
+              item ? discovery::record_from(item->value).ValueOr(Record()) : Record();
           const bool compares = !world_.has(Bug::kEpochNotCompared);
           if (compares && before.epoch >= wanted.epoch) return before;
           KvStore::Write write;
           if (compares) write.conditions = {{kKey, item ? item->version : 0}};
-          write.puts = {{kKey, text_of(wanted), 0}};
+          write.puts = {{kKey, discovery::record_text(wanted), 0}};
           if (store_.commit(write).outcome != KvStore::Outcome::kWritten) return std::nullopt;
           return wanted;
         },
@@ -307,7 +292,7 @@ class Standby final : public Scenario {
   void check(const KvStore::Write& write) {
     for (const KvStore::Put& put : write.puts) {
       if (put.key != kKey) continue;
-      const Record record = record_from(put.value);
+      const Record record = discovery::record_from(put.value).ValueOr(Record());
       if (world_.tracing()) world_.trace("store", "decides " + put.value);
       if (wipes_ != store_.wipes()) {
         wipes_ = store_.wipes();
