@@ -63,7 +63,7 @@ PARAMETERS = [
     (D("1E+3"), "numeric", "1000"),
     (b"\x00\xff", "bytea", "\\x00ff"),
     (bytearray(b"a"), "bytea", "\\x61"),
-    (memoryview(b"a"), "bytea", "\\x61"),
+    pytest.param(memoryview(b"a"), "bytea", "\\x61", id="memoryview"),
     (datetime.date(2026, 1, 2), "date", "2026-01-02"),
     (datetime.datetime(2026, 1, 2, 3, 4, 5, 6), "timestamp without time zone", "2026-01-02 03:04:05.000006"),
     (
