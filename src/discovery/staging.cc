@@ -2,6 +2,7 @@
 #include "discovery/staging.h"
 
 #include <algorithm>
+#include <map>
 
 namespace cenote::discovery {
 namespace {
@@ -9,6 +10,20 @@ namespace {
 using Stage = cluster::Rollout::Stage;
 
 constexpr double kNewest = 0.2;  // the weight of the latest share of errors in the average
+
+// Of as many nodes the older one. Where all have the newest already, the one before it.
+uint64_t way_back(uint64_t head, const std::vector<Entry>& nodes) {
+  std::map<uint64_t, int> counts;
+  for (const Entry& node : nodes) {
+    if (node.alive && node.config_version > 0 && node.config_version < head) {
+      ++counts[node.config_version];
+    }
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? head - 1 : most->first;
+}
 
 }  // namespace
 
@@ -47,7 +62,10 @@ Staging::Step Staging::look(TimePoint now, const ConfigVersion& head,
   Step step;
   step.take = goes_back_ || rollout_->wanted(self) == head.version;
   const bool failed = rollout_->stage() == Stage::kRolledBack && !goes_back_;
-  if (failed) step.failed = rollout_->reason();
+  if (failed) {
+    step.failed = rollout_->reason();
+    step.back_to = way_back(head.version, nodes);
+  }
   return step;
 }
 

@@ -20,8 +20,10 @@ class Staging {
   explicit Staging(cluster::Rollout::Options options) : options_(options) {}
 
   struct Step {
-    bool take = false;   // the node's turn has come
-    std::string failed;  // why all go back to the version before; empty: they do not
+    bool take = false;     // the node's turn has come
+    std::string failed;    // why all go back; empty: they do not
+    uint64_t back_to = 0;  // then: what most nodes still have, since a version that overtook
+                           // another on its way must not bring that back; 0: there is none
   };
   // What the node `self` is to do about the newest version.
   Step look(TimePoint now, const ConfigVersion& head, const std::vector<Entry>& nodes,

@@ -210,7 +210,7 @@ class StoreDiscovery final : public ServiceDiscovery {
     ARROW_ASSIGN_OR_RAISE(const Listing listing, directory.list(stop));
     const Staging::Step step =
         staging_.look(Clock::now(), newest_, listing.entries, entry.about.node_id);
-    if (!step.failed.empty()) return go_back(stop, directory, entry, step.failed);
+    if (!step.failed.empty()) return go_back(stop, directory, entry, step);
     const bool done = entry.config_version == head || entry.config_rejected == head;
     if (step.take && !done) take_config(member);
     return Status::OK();
@@ -246,18 +246,18 @@ class StoreDiscovery final : public ServiceDiscovery {
   }
 
   Status go_back(const std::stop_token& stop, Directory& directory, const Entry& entry,
-                 const std::string& why) {
+                 const Staging::Step& step) {
     const uint64_t head = newest_.version;
-    if (head < 2) return Status::OK();  // there is nothing to go back to
-    ARROW_ASSIGN_OR_RAISE(ConfigVersion old, directory.config(stop, head - 1));
+    if (step.back_to == 0) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(ConfigVersion old, directory.config(stop, step.back_to));
     old.version = head + 1;
     old.at = utc_now();
     old.who = "node " + entry.about.node_id;
-    old.reason = "back to version " + std::to_string(head - 1) + ": " + why;
+    old.reason = "back to version " + std::to_string(step.back_to) + ": " + step.failed;
     ARROW_ASSIGN_OR_RAISE(const bool won, directory.append_config(stop, head, old));
     if (won) {
       log(LogLevel::kWarning, "discovery",
-          "configuration " + std::to_string(head) + " was taken back: " + why);
+          "configuration " + std::to_string(head) + " was taken back: " + step.failed);
     }
     return Status::OK();
   }

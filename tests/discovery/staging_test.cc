@@ -31,6 +31,7 @@ struct Fleet {
       if (!node.alive || (done && !staging.at(id).is_under_way(head.version))) continue;
       const Staging::Step step = staging.at(id).look(now, head, seen, id);
       if (!step.failed.empty()) failures[id] = step.failed;
+      if (!step.failed.empty()) back_to = step.back_to;
       if (!step.take || done || !step.failed.empty()) continue;
       if (refusing.contains(id)) {
         node.config_rejected = head.version;
@@ -52,6 +53,7 @@ struct Fleet {
   std::map<std::string, Staging> staging;
   std::map<std::string, std::string> refusing;  // and why
   std::map<std::string, std::string> failures;  // what each saw
+  uint64_t back_to = 0;                         // the last failure's
   TimePoint now = TimePoint() + seconds(1000);
 };
 
@@ -78,6 +80,16 @@ TEST(Staging, a_refusal_of_the_first_keeps_it_from_all_others_and_all_see_why) {
   EXPECT_EQ(fleet.with(2), 0);
   EXPECT_EQ(fleet.failures.size(), 5U);
   EXPECT_NE(fleet.failures["n4"].find("'n0' rejected it: no such file"), std::string::npos);
+}
+
+TEST(Staging, a_version_that_overtook_another_on_its_way_goes_back_to_what_most_have) {
+  Fleet fleet(5);
+  fleet.look(version(2));
+  ASSERT_EQ(fleet.with(2), 1);
+  fleet.refusing["n0"] = "no such file";
+  for (int i = 0; i < 60; ++i) fleet.look(version(3));
+  EXPECT_EQ(fleet.failures.size(), 5U);
+  EXPECT_EQ(fleet.back_to, 1U) << "no node but the first has proven 2";
 }
 
 TEST(Staging, going_back_is_for_all_at_once_and_never_goes_back_itself) {
