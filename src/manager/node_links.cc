@@ -29,7 +29,9 @@ Result<std::string> read_pem(const std::string& path, std::string_view key) {
 
 void Gate::begin(TimePoint now) {
   // The first to wait does not blame the target for the time when nobody asked it anything.
-  if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) heard(now);
+  if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) {
+    heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
   load_->begin();
 }
 
@@ -46,6 +48,8 @@ bool Gate::is_to_ask(TimePoint now) {
 }
 
 bool Gate::allow(TimePoint now) {
+  const int64_t time = now.time_since_epoch().count();
+  if (time < refused_until_.load(std::memory_order_relaxed)) return false;
   const Lock lock(mutex_);
   return breaker_.allow(now);
 }

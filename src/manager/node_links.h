@@ -29,6 +29,9 @@ class Gate {
  public:
   // Nothing heard for this long, while calls wait: it is asked before it gets more.
   static constexpr Duration kSilent = std::chrono::milliseconds(500);
+  // Twice the lease of a node: until then the view lacks it, or shows a new process, with a new
+  // gate.
+  static constexpr Duration kRefused = std::chrono::seconds(10);
 
   explicit Gate(std::shared_ptr<route::Load> load) : load_(std::move(load)) { load_->open(); }
 
@@ -38,6 +41,11 @@ class Gate {
   // Anything came from the target.
   void heard(TimePoint now) {
     heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    refused_until_.store(0, std::memory_order_relaxed);
+  }
+  // Its port refused a connection: nobody is there, and no breaker need try it again.
+  void refused(TimePoint now) {
+    refused_until_.store((now + kRefused).time_since_epoch().count(), std::memory_order_relaxed);
   }
   bool is_silent(TimePoint now) const;
   // Whether this caller is the one to ask a silent target for a sign of life; once in kSilent.
@@ -56,6 +64,7 @@ class Gate {
   std::atomic<int> waiting_{0};
   std::atomic<int64_t> heard_{0};
   std::atomic<int64_t> asked_{0};
+  std::atomic<int64_t> refused_until_{0};
   Mutex mutex_;  // guards the breaker; memory only
   route::Breaker breaker_ CENOTE_GUARDED_BY(mutex_);
 };

@@ -250,6 +250,11 @@ Status Router::nothing_left(const RoutedCall& call, bool known) const {
                                            (all.empty() ? "" : "; pools of the cluster: " + all));
 }
 
+void Router::note_refusal(const Chosen& chosen) const {
+  chosen.link.gate->refused(Clock::now());
+  view_->refused(chosen.target->node_id);
+}
+
 Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
                                   const QueryOptions& options, const Attempt& attempt) const {
   const std::string& location = chosen.target->location;
@@ -265,7 +270,7 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
     ping.timeout = options.timeout ? std::min(*options.timeout, kSignOfLife) : kSignOfLife;
     const Status alive = pool.ping(ping).status();
     if (!alive.ok()) {
-      if (flight::connection_refused(alive)) view_->refused(chosen.target->node_id);
+      if (flight::connection_refused(alive)) note_refusal(chosen);
       flight->ended(not_sent(alive), location);
       return {refused(alive) ? alive : not_sent(alive), false};
     }
@@ -280,7 +285,7 @@ Router::Outcome Router::call_node(const RoutedCall& call, const Chosen& chosen,
     detail.sent = Sent::kMaybe;
     status = make_error(std::move(detail), "the node cancelled the call: " + status.message());
   }
-  if (flight::connection_refused(status)) view_->refused(chosen.target->node_id);
+  if (flight::connection_refused(status)) note_refusal(chosen);
   flight->ended(status, location);
   return {std::move(status), true};
 }

@@ -134,6 +134,7 @@ class Router {
   Status nothing_left(const RoutedCall& call, bool known) const;
   // Not OK: out of touch with the cluster for too long to send it anywhere.
   Status check_age(const RoutedCall& call) const;
+  void note_refusal(const Chosen& chosen) const;
   Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,
                     const Attempt& attempt) const;
   Status failed(const RoutedCall& call, Duration took, const Tries& tries);

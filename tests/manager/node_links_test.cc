@@ -1,4 +1,4 @@
-// When a node that says nothing is noticed, without a node.
+// When a node that says nothing, or refuses, is noticed, without a node.
 #include "manager/node_links.h"
 
 #include <gtest/gtest.h>
@@ -46,6 +46,17 @@ TEST_F(Silence, one_caller_in_a_while_asks_for_a_sign_of_life) {
   EXPECT_TRUE(gate_.is_to_ask(start_));
   EXPECT_FALSE(gate_.is_to_ask(start_ + milliseconds(1)));
   EXPECT_TRUE(gate_.is_to_ask(start_ + kLonger));
+}
+
+TEST_F(Silence, where_a_port_refused_nothing_goes_for_a_while_unless_something_comes) {
+  EXPECT_TRUE(gate_.allow(start_));
+  gate_.refused(start_);
+  EXPECT_FALSE(gate_.allow(start_ + std::chrono::seconds(5))) << "a breaker alone would try it";
+  gate_.begin(start_);  // by a call that had nowhere else to go
+  EXPECT_FALSE(gate_.allow(start_ + std::chrono::seconds(5)));
+  EXPECT_TRUE(gate_.allow(start_ + Gate::kRefused));
+  gate_.heard(start_);
+  EXPECT_TRUE(gate_.allow(start_ + std::chrono::seconds(5)));
 }
 
 }  // namespace
