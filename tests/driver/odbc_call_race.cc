@@ -152,9 +152,9 @@ TEST_P(OdbcCall, a_cancel_that_came_too_early_is_repeated) {
   Call call(gate, {Deadline::in(milliseconds(1)), {}});
   const SQLRETURN result = call.run(&statement, [&] {
     // The driver has not sent the statement yet: the first cancel is lost.
-    while (statement.cancels == 0) std::this_thread::yield();
     {
-      const Lock lock(statement.mutex);
+      Lock lock(statement.mutex);
+      while (!statement.cancelled) statement.changed.wait(lock);
       statement.cancelled = false;
     }
     return statement.run();
