@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any
 
-from harness import ROOT, Bench, Figures, Limit, Result, Row, Worst, at_most
+from groups.partition import pieces
+from harness import Bench, Limit, Result, Row, Worst, at_most, figures
 
 TITLE = "A node dies: etcd, three nodes and a client, each in a network namespace, mode distributed"
 PAGE = "reliability.md"
@@ -21,14 +20,6 @@ WATCHED = 20.0  # seconds: longer than a lease and than a breaker's first rests
 # A node that is silent is asked for a sign of life before a call goes there, for half a second at the most: no request.
 SIGN_OF_LIFE = 0.6
 LIMITS = {"kill -9": 1, "SIGSTOP": 4, "network cut": 5}  # seconds until the last request to it
-
-
-def pieces() -> Any:
-    """The network and its faults, which the tests have too."""
-    sys.path.insert(0, str(ROOT / "tests" / "cluster"))
-    import partitions
-
-    return partitions
 
 
 def measure(fault: str) -> list[Result]:
@@ -62,8 +53,7 @@ def run(bench: Bench) -> Iterator[Row]:
     results = bench.take_turns(contestants, repetitions=RUNS, seconds=900)
 
     def line(fault: str, what: str, key: str, unit: str, limit: Limit | None = None) -> Worst:
-        values = tuple(float(result[key]) for result in results if result["fault"] == fault)
-        return Worst(f"{fault} of one of three: {what}", Figures(values, unit), limit=limit)
+        return Worst(f"{fault} of one of three: {what}", figures(results, key, unit, fault=fault), limit=limit)
 
     for fault, most in LIMITS.items():
         yield line(fault, "the last request that went to it", "last", "s", at_most(most))

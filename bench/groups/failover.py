@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from harness import Bench, Figures, Limit, Result, Worst, at_most, module
+from harness import Bench, Limit, Result, Worst, at_most, figures, module
 
 TITLE = "Failover: a primary, its standby, one client that writes"
 PAGE = "reliability.md"
@@ -154,7 +154,7 @@ def flap_apart() -> Result:
 
 
 def worst(results: list[Result], what: str, key: str, unit: str, limit: Limit | None = None) -> Worst:
-    return Worst(what, Figures(tuple(float(result[key]) for result in results), unit), limit=limit)
+    return Worst(what, figures(results, key, unit), limit=limit)
 
 
 def run(bench: Bench) -> Iterator[Worst]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness import ROOT, Bench, Figures, Limit, Result, Worst, at_least, at_most
+from harness import ROOT, Bench, Limit, Result, Worst, at_least, at_most, figures
 
 TITLE = "Outages: a coordinator, three nodes, one client with 200 reads/s"
 PAGE = "reliability.md"
@@ -74,9 +74,8 @@ def writes(bench: Bench) -> list[Result]:
 
 
 def row(results: list[Result], what: str, fault: str, key: str, unit: str, limit: Limit | None) -> Worst:
-    values = tuple(float(result[key]) for result in results if result["fault"] == fault)
     more_is_better = limit is not None and limit.least is not None
-    return Worst(what, Figures(values, unit, more_is_better), limit=limit)
+    return Worst(what, figures(results, key, unit, more_is_better=more_is_better, fault=fault), limit=limit)
 
 
 def run(bench: Bench) -> Iterator[Worst]:

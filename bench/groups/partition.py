@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ROOT, Bench, Figures, Limit, Result, Row, Worst, at_most
+from harness import ROOT, Bench, Limit, Result, Row, Worst, at_most, figures
 
 TITLE = "Partitions: etcd, three nodes and a client, each in a network namespace"
 PAGE = "reliability.md"
@@ -66,8 +66,7 @@ def run(bench: Bench) -> Iterator[Row]:
     results = bench.take_turns(contestants, repetitions=RUNS, seconds=600)
 
     def line(fault: str, what: str, key: str, limit: Limit) -> Worst:
-        values = tuple(float(result[key]) for result in results if result["fault"] == fault)
-        return Worst(f"{FAULTS[fault]}: {what}", Figures(values, "s"), limit=limit)
+        return Worst(f"{FAULTS[fault]}: {what}", figures(results, key, "s", fault=fault), limit=limit)
 
     for fault in FAULTS:
         yield line(fault, "from the cut to finding it", "detected", at_most(4))

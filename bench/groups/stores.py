@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ROOT, Bench, Figures, Limit, Result, Worst, at_most
+from harness import ROOT, Bench, Limit, Result, Worst, at_most, figures
 
 TITLE = "Shared stores: two coordinators, three nodes, one client with 200 reads/s, stores of three members"
 PAGE = "reliability.md"
@@ -76,8 +76,7 @@ def run(bench: Bench) -> Iterator[Worst]:
     results = bench.take_turns(contestants, seconds=900)
 
     def line(what: str, key: str, unit: str, limit: Limit | None = None, **match: str) -> Worst:
-        found = [r for r in results if key in r and all(r.get(name) == value for name, value in match.items())]
-        return Worst(what, Figures(tuple(float(result[key]) for result in found), unit), limit=limit)
+        return Worst(what, figures(results, key, unit, **match), limit=limit)
 
     for kind in STORES:
         name = "etcd" if kind == "etcd" else "Consul"

@@ -37,6 +37,17 @@ def own_directory(home: pathlib.Path) -> None:
     shutil.chown(home, "postgres")
 
 
+def children(parent: int) -> list[int]:
+    """The processes of a server, by their postmaster."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 class Cluster:
     """One server: its directory, its port, its one user `cenote`."""
 

@@ -7,22 +7,13 @@ import pathlib
 import signal
 import sys
 import time
+import types
 
 
-def children(parent: int) -> list[int]:
-    found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-            if int(fields[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
-
-
-def kill(data: pathlib.Path) -> None:
+def kill(servers: types.ModuleType, data: pathlib.Path) -> None:
     """What a crash of the machine does: no process of the server says goodbye."""
     postmaster = int((data / "postmaster.pid").read_text().split()[0])
-    family = [postmaster, *children(postmaster)]
+    family = [postmaster, *servers.children(postmaster)]
     for process in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -38,7 +29,7 @@ def main() -> None:
     servers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(servers)
     if action == "kill":
-        kill(data)
+        kill(servers, data)
     if action == "restart":
         servers.as_postgres(*start[:3], "-w", "-m", "fast", "stop")
     if action in ("restart", "start"):

@@ -47,7 +47,7 @@ class Pair:
         with contextlib.suppress(OSError, ValueError, IndexError):
             postmaster = int(file.read_text().split()[0])
             if pathlib.Path(f"/proc/{postmaster}").exists():
-                return [postmaster, *_children(postmaster)]
+                return [postmaster, *servers.children(postmaster)]
         return []
 
     def send(self, name: str, number: int) -> list[int]:
@@ -99,16 +99,6 @@ class Pair:
         servers.as_postgres("cp", "-r", str(self.home / "seed" / "data"), str(self.servers["a"].data))
         self.start("a")
         self.rejoin("b")
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-            if int(fields[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
 
 
 @contextlib.contextmanager
