@@ -10,9 +10,18 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace cenote::flight {
+namespace {
+
+bool is_socket(int fd) {
+  struct stat about{};
+  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+}
+
+}  // namespace
 
 SocketMark SocketMark::next() {
   // Some 17 minutes, about what Linux gives a peer that acknowledges nothing anyway; odd, because a
@@ -29,9 +38,13 @@ void SocketMark::cut() const {
     const std::string name = each->path().filename().string();
     int number = -1;
     std::from_chars(name.data(), name.data() + name.size(), number);
+    // Files are left alone: whoever closes a copy of one takes its locks from the whole process,
+    // as SQLite's.
+    if (number < 0 || !is_socket(number)) continue;
     // A copy holds the socket, so that its number cannot come to mean another meanwhile.
-    const int fd = number < 0 ? -1 : ::fcntl(number, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) continue;
+    const int fd = ::fcntl(number, F_DUPFD_CLOEXEC, 0);
+    // Where a file took the number in between, its copy stays open, for the same reason.
+    if (fd < 0 || !is_socket(fd)) continue;
     int timeout = 0;
     socklen_t size = sizeof timeout;
     const bool ours = ::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size) == 0 &&
