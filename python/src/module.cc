@@ -2,9 +2,9 @@
 // users.
 #include <nanobind/nanobind.h>
 
-#include "base/log.h"
 #include "frame.h"
 #include "interrupt.h"
+#include "log.h"
 #include "pool.h"
 #include "visit.h"
 #include "workers.h"
@@ -14,10 +14,13 @@ namespace {
 
 // The interpreter is about to end: no thread of C++ may meet it any more.
 void end_threads() {
+  {
+    const Leave left;
+    stop_workers();
+  }
+  end_log();
   const Leave left;
-  stop_workers();
   end_crossings();
-  set_log_sink(nullptr);
 }
 
 }  // namespace

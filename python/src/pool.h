@@ -17,6 +17,7 @@
 #include "completions.h"
 #include "pool/pooled_connection.h"
 #include "visit.h"
+#include "workers.h"
 
 namespace cenote::python {
 
@@ -44,7 +45,13 @@ class Held {
   Held(Held&&) = default;
   Held& operator=(Held&&) = default;
   ~Held() {
-    if (shared_.use_count() != 1) return;
+    if (shared_ == nullptr) return;
+    if (visiting()) {
+      // Garbage, met by a thread of C++. It may be one that ends with what is dropped here, and
+      // none waits for its own end.
+      run_on_worker([dropped = std::move(shared_)] {});
+      return;
+    }
     const Leave left;
     shared_.reset();
   }

@@ -18,6 +18,7 @@ namespace {
 constexpr std::chrono::seconds kPatience{10};
 
 std::atomic<unsigned long> main_thread = 0;
+thread_local int visits = 0;
 
 struct Crossings {
   std::atomic<int> under_way = 0;
@@ -46,13 +47,20 @@ Crossings& crossings() {
 }  // namespace
 
 Visit::Visit() {
-  if (crossings().enter()) gil_.emplace();
+  if (!crossings().enter()) return;
+  gil_.emplace();
+  ++visits;
 }
 
 Visit::~Visit() {
   if (!gil_) return;
+  --visits;
   gil_.reset();
   crossings().leave();
+}
+
+bool visiting() {
+  return visits > 0;
 }
 
 Leave::Leave() {

@@ -29,6 +29,9 @@ class Visit {
   std::optional<nb::gil_scoped_acquire> gil_;
 };
 
+// Whether this thread is one of C++ that entered.
+bool visiting();
+
 // A thread of Python leaves it: the GIL is free while it lives, unless the interpreter is ending
 // and the thread is not its main one: then it is false and the GIL stays.
 class Leave {
