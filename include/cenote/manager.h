@@ -151,7 +151,7 @@ class DistributedPoolManager {
   // The operator's word that recovery_strategy manual waits for. kInterface: nothing waits for it.
   Status recover();
 
-  // Whether calls to that id may go to more than one pool of this process.
+  // Whether a failover strategy stands for that id, all of whose targets are of this process.
   bool has_failover(std::string_view pool_id) const;
   // Of each pool with a failover strategy or several endpoints.
   std::vector<FailoverStatus> failover_status() const;

@@ -53,9 +53,9 @@ Result<From<ReaderPtr>> stream(DistributedPoolManager& manager, const std::strin
 Result<PooledConnection> connect(DistributedPoolManager& manager, const std::string& id,
                                  const std::optional<TransactionOptions>& begin,
                                  const QueryOptions& options) {
-  const Result<std::shared_ptr<LocalPool>> own = manager.pool(id);
-  if (own.ok()) return PooledConnection::open(*own, options, begin);
   if (!begin) {
+    const Result<std::shared_ptr<LocalPool>> own = manager.pool(id);
+    if (own.ok()) return PooledConnection::open(*own, options);
     return make_error(ErrorKind::kNotSupported,
                       "pool '" + id +
                           "' is on other nodes, where a connection is kept only for a "

@@ -343,7 +343,10 @@ std::vector<std::shared_ptr<FailoverGroup>> DistributedPoolManager::Parts::group
 }
 
 bool DistributedPoolManager::has_failover(std::string_view pool_id) const {
-  return parts_->group(pool_id) != nullptr;
+  const auto group = parts_->group(pool_id);
+  return group != nullptr &&
+         std::all_of(group->members().begin(), group->members().end(),
+                     [](const FailoverGroup::Member& each) { return each.pool != nullptr; });
 }
 
 std::vector<FailoverStatus> DistributedPoolManager::failover_status() const {

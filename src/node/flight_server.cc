@@ -182,8 +182,8 @@ Status FlightServer::check_new_work(const Context& context) const {
                     "node '" + node_id_ + "' is draining and takes no new work; use another node");
 }
 
-Result<std::shared_ptr<LocalPool>> FlightServer::pool_for(const Context& context,
-                                                          std::string_view name) const {
+Result<std::shared_ptr<const ServedPool>> FlightServer::pool_for(const Context& context,
+                                                                 std::string_view name) const {
   const Caller& caller = caller_of(context);
   std::string id(name);
   if (id.empty()) {
@@ -205,7 +205,7 @@ Result<std::shared_ptr<LocalPool>> FlightServer::pool_for(const Context& context
     return make_error(ErrorKind::kUnknownPool,
                       "user '" + caller.user + "' may not use pool '" + id + "'");
   }
-  return manager_.pool(id);
+  return ServedPool::find(manager_, id);
 }
 
 Result<Work> FlightServer::work_for(const Context& context, std::string_view transaction,
@@ -355,7 +355,10 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> FlightServer::metadata(
       request.catalogs.push_back(pool);
     }
   }
-  request.pool = [&](std::string_view catalog) { return pool_for(context, catalog); };
+  request.pool = [&](std::string_view catalog) -> Result<std::shared_ptr<LocalPool>> {
+    ARROW_ASSIGN_OR_RAISE(const auto served, pool_for(context, catalog));
+    return served->local();
+  };
   std::stop_source stop;
   const CallWatch::Scope scope(watch_, context, stop);
   request.options.stop = stop.get_token();

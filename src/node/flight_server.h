@@ -78,7 +78,8 @@ class FlightServer final : public arrow::flight::FlightServerBase {
   static const Caller& caller_of(const Context& context) { return admission_of(context).caller(); }
   // The pool by its name; without one by the header `x-cenote-pool`, the session's catalog, the
   // default, in this order.
-  Result<std::shared_ptr<LocalPool>> pool_for(const Context& context, std::string_view name) const;
+  Result<std::shared_ptr<const ServedPool>> pool_for(const Context& context,
+                                                     std::string_view name) const;
   // Everything a statement needs but its text. `transaction` is a handle, or empty.
   Result<Work> work_for(const Context& context, std::string_view transaction,
                         std::string_view pool_name, std::stop_source stop);
@@ -131,7 +132,7 @@ class FlightServer final : public arrow::flight::FlightServerBase {
                         const std::stop_source& stop);
   Result<flight::Answer> own_answer(const Context& context, const flight::Call& call,
                                     const std::stop_source& stop);
-  flight::Answer answer(const LocalPool* pool) const;
+  flight::Answer answer(const ServedPool* pool) const;
 
   DistributedPoolManager& manager_;
   const ServerOptions options_;

@@ -10,6 +10,7 @@
 #include "cenote/pool.h"
 
 #include "base/mutex.h"
+#include "node/served_pool.h"
 
 namespace cenote::node {
 
@@ -18,11 +19,12 @@ class ResultReader;
 // Thread-safe; one call uses it at a time, others wait for it, bounded.
 class HeldTransaction : public std::enable_shared_from_this<HeldTransaction> {
  public:
-  HeldTransaction(std::shared_ptr<LocalPool> pool, TransactionOptions options, std::string user)
+  HeldTransaction(std::shared_ptr<const ServedPool> pool, TransactionOptions options,
+                  std::string user)
       : pool_(std::move(pool)), options_(options), user_(std::move(user)) {}
 
   const std::string& user() const { return user_; }
-  const std::shared_ptr<LocalPool>& pool() const { return pool_; }
+  const std::shared_ptr<const ServedPool>& pool() const { return pool_; }
 
   // The one that uses it now: given back when destroyed.
   class Use {
@@ -60,7 +62,7 @@ class HeldTransaction : public std::enable_shared_from_this<HeldTransaction> {
   Status take();
   void give_back();
 
-  const std::shared_ptr<LocalPool> pool_;
+  const std::shared_ptr<const ServedPool> pool_;
   const TransactionOptions options_;
   const std::string user_;
 

@@ -29,13 +29,13 @@ Status outside(std::string_view what) {
 
 }  // namespace
 
-flight::Answer FlightServer::answer(const LocalPool* pool) const {
+flight::Answer FlightServer::answer(const ServedPool* pool) const {
   flight::Answer answer;
   answer.node_id = node_id_;
   answer.config_version = config_version_.load();
   answer.draining = draining();
   if (pool != nullptr) {
-    const PoolStatus status = pool->get_status();
+    const PoolStatus status = pool->local()->get_status();
     answer.load = flight::Load{status.max, status.active, status.idle, status.waiting};
   }
   return answer;

@@ -25,7 +25,7 @@ namespace cenote::node {
 struct Prepared {
   std::string user;
   std::string session;
-  std::shared_ptr<LocalPool> pool;
+  std::shared_ptr<const ServedPool> pool;
   std::string transaction;  // its handle, or empty
   std::string sql;
   bool gives_rows = true;

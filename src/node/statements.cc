@@ -153,7 +153,7 @@ Result<Description> describe(const Work& work, std::string_view sql) {
     ARROW_ASSIGN_OR_RAISE(HeldTransaction::Use use, work.transaction->use(work.options));
     info = use->describe(sql, work.options);
   } else {
-    info = work.pool->describe(sql, work.options);
+    info = work.pool->local()->describe(sql, work.options);
   }
   if (info.ok()) {
     description.info = std::move(*info);

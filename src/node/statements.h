@@ -13,13 +13,14 @@
 #include "node/auth.h"
 #include "node/held_transaction.h"
 #include "node/result_reader.h"
+#include "node/served_pool.h"
 
 namespace cenote::node {
 
 // Where and for whom a statement runs.
 struct Work {
   const Caller* caller = nullptr;
-  std::shared_ptr<LocalPool> pool;
+  std::shared_ptr<const ServedPool> pool;
   std::shared_ptr<HeldTransaction> transaction;  // or null
   QueryOptions options;                          // its stop token is `stop`'s
   std::stop_source stop;                         // requested when the client gives up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import sqlite3
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import cenote
 import pytest
-from processes import Cluster, cluster, eventually
+from processes import Cluster, Process, cluster, eventually
 
 WHO = "select name from who"
 
@@ -65,4 +66,52 @@ def test_pools_of_this_process_and_of_nodes_share_the_load(apart: Cluster, tmp_p
     apart.nodes.pop("n2").kill()
     for _ in range(30):  # a read whose node is dead goes to another member
         assert pool.sync.query("first", WHO).rows()[0][0] in {"own", "n1"}
+    pool.sync.close()
+
+
+def files(folder: pathlib.Path, *names: str) -> list[dict[str, object]]:
+    """A pool for each name, whose table `who` says it."""
+    pools: list[dict[str, object]] = []
+    for name in names:
+        with contextlib.closing(sqlite3.connect(folder / f"{name}.db")) as base:
+            base.execute("create table who (name text)")
+            base.execute("insert into who values (?)", [name])
+            base.commit()
+        pools.append({"id": name, "type": "sqlite", "config": {"database": str(folder / f"{name}.db")}})
+    return pools
+
+
+BALANCED = {"strategy": "load_balanced", "pools": ["a", "b"], "algorithm": "round_robin"}
+
+
+def test_a_node_shares_the_load_of_its_clients_as_its_strategy_says(tmp_path: pathlib.Path) -> None:
+    deployment = {"mode": "standalone", "failover": BALANCED, "pools": files(tmp_path, "a", "b")}
+    server = {"flight": {"listen": "127.0.0.1:0"}}
+    (tmp_path / "node.yaml").write_text(json.dumps({"deployment": deployment, "server": server}))
+    node = Process(tmp_path, "node", "node", "-c", str(tmp_path / "node.yaml"))
+    try:
+        pool = cenote.DistributedDatabasePool(
+            "distributed", discovery={"type": "static", "endpoint": node.address.split("://")[1], "pools": "a"}
+        )
+        asked = [pool.sync.query("a", WHO).rows()[0][0] for _ in range(4)]
+        assert sorted(asked) == ["a", "a", "b", "b"]
+        begun = []
+        for _ in range(4):
+            with pool.sync.transaction("a") as transaction:
+                begun.append(transaction.query(WHO).rows()[0][0])
+        assert sorted(begun) == ["a", "a", "b", "b"]
+        pool.sync.close()
+    finally:
+        node.end()
+
+
+def test_a_transaction_goes_where_other_calls_go(tmp_path: pathlib.Path) -> None:
+    pools = files(tmp_path, "a", "b")
+    pools[0]["config"] |= {"read_only": True}  # type: ignore[operator]
+    (tmp_path / "pools.yaml").write_text(json.dumps({"deployment": {"failover": BALANCED, "pools": pools}}))
+    pool = cenote.DatabasePool.from_yaml(tmp_path / "pools.yaml")
+    for _ in range(4):
+        with pool.sync.transaction("a") as transaction:
+            transaction.execute("insert into who values ('written')")
+    assert pool.sync.query("b", "select count(*) from who where name = 'written'", read_only=False).rows() == [(4,)]
     pool.sync.close()
