@@ -49,7 +49,7 @@ class Held {
     if (visiting()) {
       // Garbage, met by a thread of C++. It may be one that ends with what is dropped here, and
       // none waits for its own end.
-      run_on_worker([dropped = std::move(shared_)] {});
+      drop_on_worker(std::move(shared_));
       return;
     }
     const Leave left;

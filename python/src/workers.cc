@@ -46,6 +46,15 @@ void run_on_worker(std::function<void()> work) {
   run_on(kSteps, std::move(work));
 }
 
+void drop_on_worker(std::shared_ptr<void> last) {
+  const auto threads = executor(kSteps);
+  if (threads == nullptr) {
+    (void)std::make_unique<std::shared_ptr<void>>(std::move(last)).release();
+    return;
+  }
+  threads->post([dropped = std::move(last)] {});
+}
+
 void run_far_call(std::function<void()> work) {
   run_on(kFarCalls, std::move(work));
 }

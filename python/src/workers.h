@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 namespace cenote::python {
 
@@ -13,6 +14,10 @@ void run_on_worker(std::function<void()> work);
 // begins. Threads of their own: the next step of a transaction must not wait behind calls that wait
 // for that transaction's end.
 void run_far_call(std::function<void()> work);
+
+// Lets a worker drop what may take time to end, or ends a thread that runs now. At the
+// interpreter's exit, when there are none any more, it stays.
+void drop_on_worker(std::shared_ptr<void> last);
 
 // Waits for what runs and ends the threads; work that comes later runs where it is posted. Once, at
 // the interpreter's exit, without the GIL.
