@@ -12,7 +12,7 @@
 
 namespace cenote::odbc {
 
-std::string quoted(std::string_view identifier) {
+std::string quote_identifier(std::string_view identifier) {
   std::string text = "\"";
   for (const char c : identifier) text += c == '"' ? std::string("\"\"") : std::string(1, c);
   return text + "\"";
@@ -20,8 +20,8 @@ std::string quoted(std::string_view identifier) {
 
 std::string quoted_table(std::string_view table) {
   const size_t dot = table.find('.');
-  if (dot == std::string_view::npos) return quoted(table);
-  return quoted(table.substr(0, dot)) + "." + quoted(table.substr(dot + 1));
+  if (dot == std::string_view::npos) return quote_identifier(table);
+  return quote_identifier(table.substr(0, dot)) + "." + quote_identifier(table.substr(dot + 1));
 }
 
 const SqlDialect& Dialect::lexer() const {
@@ -40,15 +40,15 @@ ErrorKind Dialect::kind(const Diagnostic& record) const {
 }
 
 std::string Dialect::savepoint_sql(std::string_view name) const {
-  return "SAVEPOINT " + quoted(name);
+  return "SAVEPOINT " + quote_identifier(name);
 }
 
 std::string Dialect::release_savepoint_sql(std::string_view name) const {
-  return "RELEASE SAVEPOINT " + quoted(name);
+  return "RELEASE SAVEPOINT " + quote_identifier(name);
 }
 
 std::string Dialect::rollback_to_sql(std::string_view name) const {
-  return "ROLLBACK TO SAVEPOINT " + quoted(name);
+  return "ROLLBACK TO SAVEPOINT " + quote_identifier(name);
 }
 
 Trace Dialect::trace(std::string_view sql) const {

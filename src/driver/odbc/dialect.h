@@ -76,7 +76,7 @@ class Dialect {
 };
 
 // "name" with its quotes doubled inside; "schema.table" as two names.
-std::string quoted(std::string_view identifier);
+std::string quote_identifier(std::string_view identifier);
 std::string quoted_table(std::string_view table);
 
 }  // namespace cenote::odbc

@@ -24,7 +24,7 @@ Status prepare_table(Session& session, const CallContext& context, const IngestT
   std::string columns;
   for (const auto& field : schema.fields()) {
     ARROW_ASSIGN_OR_RAISE(const std::string type, session.dialect().column_type(*field));
-    columns += (columns.empty() ? "" : ", ") + quoted(field->name()) + " " + type;
+    columns += (columns.empty() ? "" : ", ") + quote_identifier(field->name()) + " " + type;
   }
   if (target.mode == IngestMode::kReplace) {
     ARROW_RETURN_NOT_OK(session.run(context, "DROP TABLE IF EXISTS " + table));
@@ -50,7 +50,7 @@ class Inserter {
     for (const auto& field : schema.fields()) {
       ARROW_ASSIGN_OR_RAISE(Parameter parameter,
                             Parameter::make(session_.abilities(), *field->type()));
-      insert += (parameters_.empty() ? "" : ", ") + quoted(field->name());
+      insert += (parameters_.empty() ? "" : ", ") + quote_identifier(field->name());
       values += parameters_.empty() ? "?" : ", ?";
       parameters_.push_back(std::move(parameter));
     }

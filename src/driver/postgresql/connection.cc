@@ -77,13 +77,13 @@ Status Session::rollback(const CallContext& context) {
   return run(context, "ROLLBACK");
 }
 Status Session::savepoint(const CallContext& context, std::string_view name) {
-  return run(context, "SAVEPOINT " + quoted(name));
+  return run(context, "SAVEPOINT " + quote_identifier(name));
 }
 Status Session::release_savepoint(const CallContext& context, std::string_view name) {
-  return run(context, "RELEASE SAVEPOINT " + quoted(name));
+  return run(context, "RELEASE SAVEPOINT " + quote_identifier(name));
 }
 Status Session::rollback_to_savepoint(const CallContext& context, std::string_view name) {
-  return run(context, "ROLLBACK TO SAVEPOINT " + quoted(name));
+  return run(context, "ROLLBACK TO SAVEPOINT " + quote_identifier(name));
 }
 
 bool Session::in_transaction() const {

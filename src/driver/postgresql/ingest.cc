@@ -106,7 +106,8 @@ Result<std::string> definitions_of(const arrow::Schema& schema) {
       return make_error(ErrorKind::kNotSupported,
                         "column '" + field->name() + "': " + type.status().message());
     }
-    definitions += (definitions.empty() ? "" : ", ") + quoted(field->name()) + " " + *type;
+    definitions +=
+        (definitions.empty() ? "" : ", ") + quote_identifier(field->name()) + " " + *type;
   }
   return definitions;
 }
@@ -170,7 +171,7 @@ Result<int64_t> Session::load(const CallContext& context, const IngestTarget& ta
   const arrow::Schema& schema = *rows.schema();
   std::string columns;
   for (const auto& field : schema.fields()) {
-    columns += (columns.empty() ? "" : ", ") + quoted(field->name());
+    columns += (columns.empty() ? "" : ", ") + quote_identifier(field->name());
   }
   if (target.mode == IngestMode::kReplace) {
     ARROW_RETURN_NOT_OK(run(context, "DROP TABLE IF EXISTS " + table));

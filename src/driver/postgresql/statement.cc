@@ -57,7 +57,7 @@ std::string filled_in(std::string expression, std::string_view column) {
 
 }  // namespace
 
-std::string quoted(std::string_view name) {
+std::string quote_identifier(std::string_view name) {
   std::string text = "\"";
   for (const char c : name) {
     if (c == '"') text += '"';
@@ -68,8 +68,8 @@ std::string quoted(std::string_view name) {
 
 std::string quoted_table(std::string_view table) {
   const size_t dot = table.find('.');
-  if (dot == std::string_view::npos) return quoted(table);
-  return quoted(table.substr(0, dot)) + "." + quoted(table.substr(dot + 1));
+  if (dot == std::string_view::npos) return quote_identifier(table);
+  return quote_identifier(table.substr(0, dot)) + "." + quote_identifier(table.substr(dot + 1));
 }
 
 StatementKind classify(std::string_view sql) {

@@ -23,7 +23,7 @@ inline constexpr SqlDialect kDialect{
     .numbered = true, .dollar_quotes = true, .escape_strings = true, .nested_comments = true};
 
 // "name" with its quotes doubled inside; schema.table with both quoted.
-std::string quoted(std::string_view name);
+std::string quote_identifier(std::string_view name);
 std::string quoted_table(std::string_view table);
 
 enum class Verb : uint8_t {

@@ -174,15 +174,15 @@ Status SqliteConnection::savepoint(const CallContext& context, std::string_view 
   if (!in_transaction()) {
     return make_error(ErrorKind::kInterface, "a savepoint needs a transaction: begin one first");
   }
-  return run(context, "savepoint " + quoted(name));
+  return run(context, "savepoint " + quote_identifier(name));
 }
 
 Status SqliteConnection::release_savepoint(const CallContext& context, std::string_view name) {
-  return run(context, "release savepoint " + quoted(name));
+  return run(context, "release savepoint " + quote_identifier(name));
 }
 
 Status SqliteConnection::rollback_to_savepoint(const CallContext& context, std::string_view name) {
-  return run(context, "rollback to savepoint " + quoted(name));
+  return run(context, "rollback to savepoint " + quote_identifier(name));
 }
 
 Status SqliteConnection::validate(const CallContext& context) {

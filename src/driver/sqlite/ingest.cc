@@ -15,8 +15,8 @@ namespace {
 // "table" or "schema"."table".
 std::string table_name(const std::string& table) {
   const size_t dot = table.find('.');
-  if (dot == std::string::npos) return quoted(table);
-  return quoted(table.substr(0, dot)) + '.' + quoted(table.substr(dot + 1));
+  if (dot == std::string::npos) return quote_identifier(table);
+  return quote_identifier(table.substr(0, dot)) + '.' + quote_identifier(table.substr(dot + 1));
 }
 
 // The declaration by which the column comes back as the type it was given as.
@@ -92,7 +92,7 @@ Status prepare_table(Session& session, const IngestTarget& target, const arrow::
   create += name + " (";
   for (int i = 0; i < schema.num_fields(); ++i) {
     ARROW_ASSIGN_OR_RAISE(const std::string type, declaration(*schema.field(i)));
-    create += (i == 0 ? "" : ", ") + quoted(schema.field(i)->name()) + type;
+    create += (i == 0 ? "" : ", ") + quote_identifier(schema.field(i)->name()) + type;
   }
   return session.run(create + ")");
 }
@@ -104,7 +104,7 @@ Result<int64_t> insert_all(Session& session, const IngestTarget& target,
   std::string insert = "insert into " + table_name(target.table) + " (";
   std::string values;
   for (int i = 0; i < schema->num_fields(); ++i) {
-    insert += (i == 0 ? "" : ", ") + quoted(schema->field(i)->name());
+    insert += (i == 0 ? "" : ", ") + quote_identifier(schema->field(i)->name());
     values += i == 0 ? "?" : ", ?";
   }
   ARROW_ASSIGN_OR_RAISE(const Statement statement,

@@ -78,7 +78,7 @@ void StatementCache::clear() noexcept {
   kept_.clear();
 }
 
-std::string quoted(std::string_view identifier) {
+std::string quote_identifier(std::string_view identifier) {
   std::string text = "\"";
   for (const char c : identifier) {
     if (c == '"') text += '"';

@@ -23,7 +23,7 @@ namespace cenote::sqlite {
 inline constexpr SqlDialect kDialect{.bracket_identifiers = true, .backtick_identifiers = true};
 
 // "name" with its quotes doubled inside.
-std::string quoted(std::string_view identifier);
+std::string quote_identifier(std::string_view identifier);
 
 struct HandleCloser {
   void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
