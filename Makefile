@@ -1,6 +1,6 @@
 # Two commands set everything up on a fresh Debian 12: `make quickstart` and `make test`. The others are for developers.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test configure build program python deps lint format sanitize fuzz bench clean
+.PHONY: help quickstart test configure build program python deps lint format sanitize bench clean
 
 CMAKE := cmake
 PY := build/venv/bin/python

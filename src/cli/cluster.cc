@@ -101,7 +101,7 @@ void ClusterOptions::add_access(CLI::App& verb) {
 
 void ClusterOptions::add_options(CLI::App& verb) {
   verb.add_option("-c,--config", config,
-                  "Configuration whose deployment.coordinator says where; cenote.yaml here if "
+                  "Configuration whose deployment says where; cenote.yaml here if "
                   "neither is given")
       ->type_name("FILE");
   add_access(verb);

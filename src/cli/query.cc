@@ -209,7 +209,7 @@ void add_query(CLI::App& app, Command* command) {
       "  cenote query -c cenote.yaml -p main_db -o csv -f report.sql > report.csv\n"
       "  cenote query -p main_db --param city=Tulum --output-file out.parquet \\\n"
       "    \"select * from customers where city = :city\"\n"
-      "With a configuration of mode coordinated the statement goes to a node of the cluster.");
+      "With a configuration of mode coordinated or distributed the statement goes to a node.");
   verb->callback([query, command] { *command = [query] { return query->run(); }; });
 }
 
