@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +15,8 @@ from network import Network
 from processes import PROGRAM
 
 NODES = ("n1", "n2", "n3")
+# Only who is on a machine can ask what listens there.
+ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], b'{}', timeout=2).read().decode())"
 USER, PASSWORD = "app", "partition"  # of the nodes, which live as long as a test
 
 
@@ -101,6 +103,16 @@ class Machines:
                 f"--initial-cluster={together}", "--logger=zap", "--log-level=warn",
             )  # fmt: skip
 
+    def store_leader(self) -> str:
+        """The machine whose etcd says that it leads."""
+        for name in self.stores:
+            asked = self.network.command(name, sys.executable, "-c", ASK, f"{self.url(name)}/v3/maintenance/status")
+            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            status = json.loads(done.stdout or "{}")
+            if status and status.get("leader") == status["header"]["member_id"]:
+                return name
+        raise RuntimeError("no member says that it leads")
+
     def deployment(self, **more: object) -> dict[str, Any]:
         """What nodes and clients have in common."""
         endpoint = ",".join(self.url(name) for name in self.stores)
@@ -123,14 +135,10 @@ class Machines:
         self.run(name, PROGRAM, "node", "-c", str(path))
 
     def end(self) -> None:
+        """At once: what a process does at its end is tested elsewhere, and takes a node some seconds."""
         for process in self.processes.values():
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
+            process.kill()
         for process in self.processes.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
             self._close(process)
         self.network.end()
 

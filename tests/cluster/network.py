@@ -92,9 +92,9 @@ class Network:
             self.inside(name, "nft", f"add rule inet cut out ip daddr {others} drop; "
                         f"add rule inet cut in ip saddr {others} drop")  # fmt: skip
 
-    def deafen(self, name: str, but: str = "") -> None:
-        """It hears nothing, or one alone, and all hear it."""
-        kept = f"ip saddr != {self.addresses[but]} " if but else ""
+    def deafen(self, name: str, but: str = "", to: Sequence[str] = ()) -> None:
+        """It hears nothing (or one alone, or all but `to`), and all hear it."""
+        kept = f"ip saddr != {self.addresses[but]} " if but else f"ip saddr {self._set(to)} " if to else ""
         self.inside(name, "nft", f"add rule inet cut in iifname eth0 {kept}drop")
 
     def reset(self, name: str, others: Sequence[str]) -> None:
