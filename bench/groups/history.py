@@ -37,20 +37,23 @@ def pieces() -> tuple[ModuleType, ModuleType, ModuleType]:
 
 def measure(seed: int) -> list[Result]:
     appends, history, nemesis = pieces()
-    print(f"  seed {seed}: CENOTE_SEED={seed} begins with it", flush=True)
-    with tempfile.TemporaryDirectory() as folder, appends.appends(pathlib.Path(folder)) as made:
+    kept = KEPT / f"seed-{seed}"
+    shutil.rmtree(kept, ignore_errors=True)
+    print(
+        f"  seed {seed}: CENOTE_SEED={seed} begins with it; until it is judged well, its history is {kept}", flush=True
+    )
+    with tempfile.TemporaryDirectory() as folder, appends.appends(pathlib.Path(folder), kept) as made:
         faults = nemesis.Nemesis(made, seed)
         end = time.monotonic() + SECONDS
         rounds = itertools.chain.from_iterable(faults.shuffled() for _ in itertools.count())
         with made.load(seed):
             faults.run(itertools.takewhile(lambda _: time.monotonic() < end, rounds), SHORTEST, LONGEST)
         told = made.told()
-        wrong = history.problems(told)
-        if wrong:
-            kept = KEPT / f"seed-{seed}"
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(made.history, kept)
-            print("\n".join(wrong[:10]), f"\n  judge it again: build/venv/bin/python tests/cluster/history.py {kept}")
+    wrong = history.problems(told)
+    if wrong:
+        print("\n".join(wrong[:10]), f"\n  again: build/venv/bin/python tests/cluster/history.py {kept}", flush=True)
+    else:
+        shutil.rmtree(kept)
     counts = history.counts(told)
     faults_done = sum(line.get("fault", "").endswith(" is over") for line in told)
     unknown, not_done = counts.get("append info", 0), counts.get("append fail", 0)
@@ -71,7 +74,8 @@ def run(bench: Bench) -> Iterator[Row]:
         yield Worst("all of them", skipped=reason)
         return
     seeds = itertools.count(SEED)
-    results = bench.take_turns({"cenote": lambda: measure(next(seeds))}, repetitions=RUNS, seconds=10 * RUNS * SECONDS)
+    runs = {"cenote": lambda: measure(next(seeds))}
+    results = bench.take_turns(runs, repetitions=RUNS, seconds=10 * RUNS * SECONDS)
 
     def line(what: str, key: str, limit: Limit | None = None, *, more: bool = False) -> Worst:
         return Worst(f"{SECONDS:.0f} s of faults: {what}", figures(results, key, "", more_is_better=more), limit=limit)

@@ -29,32 +29,46 @@ WATCH_INTERVAL = 0.05
 
 
 class Client:
+    """`mistake`: one that a client could make, for a test of the judge."""
+
     def __init__(self, name: str, pool: cenote.DistributedDatabasePool, recorder: Recorder, mistake: str) -> None:
         self.name, self.pool, self.recorder, self.mistake = name, pool, recorder, mistake
         self.resting = threading.Event()
         self.workers: list[threading.Thread] = []
         self.numbers = itertools.count(1)
+        self.remembered: dict[tuple[str, int], list[int]] = {}
 
     def append(self, process: str, key: int, number: int, sleep: float = 0.0) -> bool:
+        def once() -> None:
+            try:
+                self.pool.sync.execute("main_db", APPEND, [key, str(number), sleep], timeout=TIMEOUT)
+            except cenote.DbPoolError as error:
+                raise (NotDone if error.retryable else Unknown)(f"{type(error).__name__}: {error}") from error
+
         def work() -> bool:
-            for last in (False, True) if self.mistake == "retries" else (True,):
-                try:
-                    self.pool.sync.execute("main_db", APPEND, [key, str(number), sleep], timeout=TIMEOUT)
-                    return True
-                except cenote.DbPoolError as error:
-                    if last:
-                        raise (NotDone if error.retryable else Unknown)(f"{type(error).__name__}: {error}") from error
+            try:
+                once()
+            except (NotDone, Unknown):
+                if self.mistake == "retries":
+                    once()
+                elif self.mistake != "claims":
+                    raise
             return True
 
         return bool(self.recorder.call(process, "append", key, number, work))
 
     def read(self, process: str, key: int) -> bool:
         def work() -> list[int]:
+            before = self.remembered.get((process, key))
+            if self.mistake == "remembers" and before is not None:
+                return before
             try:
                 rows = self.pool.sync.query("main_db", READ, [key], timeout=TIMEOUT).rows()
             except cenote.DbPoolError as error:
                 raise Unknown(f"{type(error).__name__}: {error}") from error
-            return [int(number) for (text,) in rows for number in text.split(",")]
+            ids = [int(number) for (text,) in rows for number in text.split(",")]
+            self.remembered[process, key] = ids
+            return ids
 
         return self.recorder.call(process, "read", key, None, work) is not None
 

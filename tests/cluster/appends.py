@@ -31,9 +31,11 @@ PORT = "5432"
 
 
 class Appends(Machines):
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.history = folder / "history"
-        self.history.mkdir()
+    """Its history goes to the folder `kept`, or to one of its own in `folder`."""
+
+    def __init__(self, folder: pathlib.Path, kept: pathlib.Path | None = None) -> None:
+        self.history = kept or folder / "history"
+        self.history.mkdir(parents=True)
         self.recorder = history.Recorder(self.history / "faults.jsonl")
         self._password = secrets.token_hex(8)
         self._done = dict.fromkeys([*CLIENTS, GUEST], 0)
@@ -193,8 +195,8 @@ class Appends(Machines):
 
 
 @contextlib.contextmanager
-def appends(folder: pathlib.Path) -> Iterator[Appends]:
-    made = Appends(folder)
+def appends(folder: pathlib.Path, kept: pathlib.Path | None = None) -> Iterator[Appends]:
+    made = Appends(folder, kept)
     try:
         yield made
     finally:

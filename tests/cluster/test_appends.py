@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import appends
@@ -121,15 +121,50 @@ def test_whatever_fails_no_append_is_lost_or_doubled_and_no_read_is_stale(made: 
     assert counted["append info"] > 0, "some were in the middle of a fault"
 
 
-def test_a_client_that_repeats_what_it_does_not_know_to_have_failed_is_found_out(
-    made: Appends, tmp_path: pathlib.Path
-) -> None:
-    made.start_client(GUEST, tmp_path, mistake="retries")
-    file = tmp_path / f"{GUEST}.jsonl"
-    eventually(lambda: file.exists() and '"n3": "up"' in file.read_text())
-    key = one_list(made, GUEST)
+def retries(made: Appends, key: int) -> None:
+    """It writes again what may have been done."""
     reset_once_done(made, GUEST, key, [GUEST], NODES)
     eventually(lambda: ids_of(made, key) == f"{FIRST},{SECOND},{SECOND}")
+
+
+def claims(made: Appends, key: int) -> None:
+    """It takes what failed for done."""
+    made.network.refuse(DATABASE, NODES)
+    made.tell(GUEST, "append", key=key, id=SECOND)
+    wait_for_guest(made, f'"ok", "function": "append", "key": {key}, "value": {SECOND}')
+    made.network.heal()
+
+
+def remembers(made: Appends, key: int) -> None:
+    """It answers what it read before."""
     made.read(GUEST, [key])
-    found = history.problems(history.lines([tmp_path]))
-    assert any("doubled" in each for each in found), found
+    made.tell(GUEST, "append", key=key, id=SECOND)
+    wait_for_guest(made, f'"ok", "function": "append", "key": {key}, "value": {SECOND}')
+    made.tell(GUEST, "read", key=key)  # by a thread that has not read before
+    wait_for_guest(made, f'"ok", "function": "read", "key": {key}, "value": [{FIRST}, {SECOND}]')
+
+
+def wait_for_guest(made: Appends, text: str) -> None:
+    eventually(lambda: guest_file(made).exists() and text in guest_file(made).read_text())
+
+
+def guest_file(made: Appends) -> pathlib.Path:
+    return made.folder / "guest" / f"{GUEST}.jsonl"
+
+
+@pytest.mark.parametrize(("mistake", "name"), [(retries, "doubled"), (claims, "lost"), (remembers, "stale")])
+def test_a_client_that_makes_a_mistake_is_found_out(
+    made: Appends, mistake: Callable[[Appends, int], None], name: str
+) -> None:
+    guest_file(made).unlink(missing_ok=True)
+    guest_file(made).parent.mkdir(exist_ok=True)
+    made.start_client(GUEST, guest_file(made).parent, mistake=mistake.__name__)
+    try:
+        wait_for_guest(made, '"n3": "up"')
+        key = one_list(made, GUEST)
+        mistake(made, key)
+        made.read(GUEST, [key])
+    finally:
+        made.kill(GUEST)
+    found = history.problems(history.lines([guest_file(made)]))
+    assert any(f"key {key}: {name}: " in each for each in found), found
