@@ -60,9 +60,9 @@ class Recorder:
 
 
 def lines(paths: Iterable[pathlib.Path]) -> list[dict[str, Any]]:
-    """Of files, and of the files in folders, in the order of time."""
+    """Of files, and of the files in folders, in the order of time; a line that is being written is left out."""
     files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
-    read = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    read = [json.loads(line) for file in files for line in file.read_text().split("\n")[:-1]]
     return sorted(read, key=lambda line: line["time"])
 
 
