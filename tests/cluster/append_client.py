@@ -79,24 +79,24 @@ class Client:
         else:
             self.read(process, command["key"])
 
-    def load(self, seed: int, first: int, begin: float, workers: int) -> None:
-        """Each worker appends and reads; the lists change with the time, so that none grows long."""
+    def load(self, seed: int, first: int, begin: float, workers: int, keys: int = 0) -> None:
+        """Each worker appends and reads; the lists, from `keys` on, change with the time, so that none grows long."""
         self.resting.clear()
         for worker in range(workers):
-            given = (f"{self.name}.{worker}", random.Random(f"{seed} {worker}"), first + worker * 100_000, begin)
+            given = (f"{self.name}.{worker}", random.Random(f"{seed} {worker}"), first + worker * 100_000, begin, keys)
             self.workers.append(threading.Thread(target=self.work, args=given))
             self.workers[-1].start()
 
-    def work(self, process: str, chance: random.Random, first: int, begin: float) -> None:
+    def work(self, process: str, chance: random.Random, first: int, begin: float, keys: int) -> None:
         for number in itertools.count(first):
             if self.resting.is_set():
                 return
-            key = 4 * int(time.monotonic() - begin) + chance.randrange(4)
+            key = keys + 4 * int(time.monotonic() - begin) + chance.randrange(4)
             if chance.random() < 0.5:
                 # Some take a while, so that faults come in the middle of them.
                 self.append(process, key, number, chance.choice([0, 0.02]))
             else:
-                self.read(process, max(0, key - chance.choice([0, 0, 4])))
+                self.read(process, max(keys, key - chance.choice([0, 0, 4])))
             self.resting.wait(chance.uniform(0, 0.05))
 
     def rest(self) -> None:

@@ -38,6 +38,7 @@ class Appends(Machines):
         self.history.mkdir(parents=True)
         self.recorder = history.Recorder(self.history / "faults.jsonl")
         self._password = secrets.token_hex(8)
+        self._loads = 0
         self._done = dict.fromkeys([*CLIENTS, GUEST], 0)
         super().__init__(folder, [*STORES, DATABASE, *NODES, *CLIENTS, GUEST])
 
@@ -160,9 +161,12 @@ class Appends(Machines):
     @contextlib.contextmanager
     def load(self, seed: int) -> Iterator[None]:
         """Both clients append and read meanwhile; afterwards the network is whole, and all lists are read once more."""
-        begin = time.monotonic()
+        self._loads += 1
+        keys = self._loads * 1_000_000
+        given = {"begin": time.monotonic(), "workers": WORKERS, "keys": keys}
         for number, client in enumerate(CLIENTS, 1):
-            self.tell(client, "load", seed=seed + number, first=number * 10_000_000, begin=begin, workers=WORKERS)
+            first = self._loads * 1_000_000_000 + number * 10_000_000  # ids that no other has, nor another load
+            self.tell(client, "load", seed=seed + number, first=first, **given)
         yield
         self.network.heal()
         for client in CLIENTS:
@@ -170,7 +174,8 @@ class Appends(Machines):
         for client in CLIENTS:
             self.wait_done(client)
         self.wait_for_all()
-        self.read(CLIENTS[0], sorted({line["key"] for line in self.told() if "key" in line}))
+        written = {line["key"] for line in self.told() if "key" in line}
+        self.read(CLIENTS[0], sorted(key for key in written if key >= keys))
 
     def read(self, client: str, keys: list[int]) -> None:
         """Each of these lists once."""

@@ -243,6 +243,15 @@ def test_a_recorded_history_can_be_judged_by_one_command(tmp_path: pathlib.Path)
     assert done.stdout.splitlines()[-1] == "1 problems"
 
 
+def test_a_history_whose_ids_are_not_unique_is_refused(tmp_path: pathlib.Path) -> None:
+    recorder = Recorder(tmp_path / "a.jsonl")
+    for process in ("a", "b"):
+        recorder.call(process, "append", 1, 5, lambda: True)
+    recorder.close()
+    found = history.problems(history.lines([tmp_path]))
+    assert found == ["b appends 5 to 1 once more: such a history proves nothing"]
+
+
 def test_a_call_without_a_clear_end_is_a_problem(tmp_path: pathlib.Path) -> None:
     recorder = Recorder(tmp_path / "a.jsonl")
     recorder.write("hangs", "invoke", function="read", key=1, value=None)
