@@ -9,7 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from processes import PROGRAM, ROOT, Process
+from processes import PROGRAM, ROOT, Process, eventually, prepare_node, start_node
+from stores import servers
+
+NODE = "db-node-1:8815"  # where others reach it, as docs/modes/distributed.md has it
 
 
 def query(file: pathlib.Path) -> subprocess.CompletedProcess[str]:
@@ -30,13 +33,37 @@ def sql_server(folder: pathlib.Path) -> Iterator[None]:
             server.kill()
 
 
+def standalone(folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    stack.enter_context(sql_server(folder))
+
+
+def coordinated(folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    given = ["--listen", "127.0.0.1:8080", "--state", str(folder / "coordinator.db")]
+    stack.callback(Process(folder, "coordinator", "coordinator", *given).end)
+    stack.enter_context(sql_server(folder))
+
+
+def distributed(folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    """Consul on its usual port, and a node beside it.
+
+    The file has neither a user nor an authority, so its node speaks plainly, which it does on loopback alone. What is
+    sent to its address on the network comes there: the part that a mesh of services plays in front of such a node.
+    """
+    stack.enter_context(servers("consul").Consul(folder / "consul", http=8500))
+    forward = "add table ip mesh; add chain ip mesh out { type nat hook output priority -100; }; "
+    forward += "add rule ip mesh out ip daddr 10.77.0.1 tcp dport 8815 dnat to 127.0.0.1:8815"
+    subprocess.run(["nft", forward], check=True)
+    deployment = {"mode": "distributed", "discovery": {"type": "consul", "endpoint": "consul:8500"}}
+    prepare_node(folder, "n1", deployment, flight={"listen": "127.0.0.1:8815", "advertise": NODE})
+    node = start_node(folder, "n1")
+    stack.callback(node.end)
+    eventually(lambda: "registered" in node.log.read_text())
+
+
 def main(mode: str, folder: pathlib.Path) -> None:
     file = ROOT / "examples" / f"{mode}.yaml"
     with contextlib.ExitStack() as stack:
-        if mode == "coordinated":
-            given = ["--listen", "127.0.0.1:8080", "--state", str(folder / "coordinator.db")]
-            stack.callback(Process(folder, "coordinator", "coordinator", *given).end)
-        stack.enter_context(sql_server(folder))
+        {"standalone": standalone, "coordinated": coordinated, "distributed": distributed}[mode](folder, stack)
         done = query(file)
     if done.returncode != 0:
         sys.exit(done.stderr)

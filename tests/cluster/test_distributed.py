@@ -189,7 +189,7 @@ def test_a_token_that_loses_its_rights_empties_no_view(tmp_path: pathlib.Path) -
                 nobody.sync.query("main_db", WHO, timeout=10)
 
 
-def test_the_yaml_of_the_design_works_as_it_stands(tmp_path: pathlib.Path) -> None:
+def test_the_yaml_of_the_design_takes_turns_among_nodes(tmp_path: pathlib.Path) -> None:
     text = (ROOT / "examples" / "distributed.yaml").read_text()
     assert 'endpoint: "consul:8500"' in text
     with store("consul", tmp_path, 1) as members:

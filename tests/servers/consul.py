@@ -77,11 +77,14 @@ def program() -> str:
 
 
 class Consul(members.Ensemble):
-    """`count` servers, each its own agent; with `secure` it speaks TLS only and lets nobody in without a token."""
+    """`count` servers, each its own agent; with `secure` it speaks TLS only and lets nobody in without a token.
 
-    def __init__(self, folder: pathlib.Path, count: int = 1, *, secure: bool = False) -> None:
+    `http` is the port, 0 for one that is free.
+    """
+
+    def __init__(self, folder: pathlib.Path, count: int = 1, *, secure: bool = False, http: int = 0) -> None:
         hosts = members.addresses(count)
-        http, rpc = members.free_port(hosts), members.free_port(hosts)
+        http, rpc = http or members.free_port(hosts), members.free_port(hosts)
         gossip = members.free_port(hosts, datagrams=True)
         folder.mkdir(parents=True, exist_ok=True)
         self.master = secrets.token_hex(16) if secure else ""
