@@ -71,7 +71,7 @@ Json entry_json(const ConfigVersion& version) {
   return {{"scope", "default"},
           {"version", version.version},
           {"content", version.content},
-          {"hash", coordinator::sha256(version.content)},
+          {"hash", sha256(version.content)},
           {"at", version.at},
           {"who", version.who},
           {"action", version.reason.empty() ? "config.put" : "config.rollback"},
@@ -123,7 +123,8 @@ Result<Json> StoreGateway::drain(const std::stop_token& stop, std::string_view n
 
 Result<ConfigVersion> StoreGateway::version(const std::stop_token& stop, uint64_t number) {
   if (number == 0) {
-    ARROW_ASSIGN_OR_RAISE(number, directory_->config_head(stop));
+    ARROW_ASSIGN_OR_RAISE(const cluster::ConfigId head, directory_->config_head(stop));
+    number = head.version;
   }
   if (number == 0) {
     return make_error(ErrorKind::kUnknownPool, "the store has no configuration yet");
@@ -132,9 +133,9 @@ Result<ConfigVersion> StoreGateway::version(const std::stop_token& stop, uint64_
 }
 
 Result<Json> StoreGateway::history(const std::stop_token& stop) {
-  ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory_->config_head(stop));
+  ARROW_ASSIGN_OR_RAISE(const cluster::ConfigId head, directory_->config_head(stop));
   Json versions = Json::array();
-  for (uint64_t at = head; at > 0 && head - at < kMostVersions; --at) {
+  for (uint64_t at = head.version; at > 0 && head.version - at < kMostVersions; --at) {
     ARROW_ASSIGN_OR_RAISE(const ConfigVersion each, directory_->config(stop, at));
     Json entry = entry_json(each);
     entry.erase("content");
@@ -158,26 +159,26 @@ Result<Json> StoreGateway::diff(const std::stop_token& stop, std::string_view qu
 }
 
 Result<Json> StoreGateway::rollout(const std::stop_token& stop) {
-  ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory_->config_head(stop));
+  ARROW_ASSIGN_OR_RAISE(const cluster::ConfigId head, directory_->config_head(stop));
   ARROW_ASSIGN_OR_RAISE(const discovery::Listing listing, directory_->list(stop));
   Json nodes = Json::object();
   size_t there = 0;
   size_t have_it = 0;
   for (const discovery::Entry& entry : listing.entries) {
     if (!entry.alive) continue;
-    if (entry.config_rejected == head) {
-      return make_error(ErrorKind::kOperational, "node '" + entry.about.node_id +
-                                                     "' refuses version " + std::to_string(head) +
-                                                     ": " + entry.config_reason +
-                                                     "; the nodes go back to the one before");
+    if (head.version != 0 && same(entry.rejected(), head)) {
+      return make_error(ErrorKind::kOperational,
+                        "node '" + entry.about.node_id + "' refuses version " +
+                            std::to_string(head.version) + ": " + entry.config_reason +
+                            "; the nodes go back to the one before");
     }
     ++there;
-    have_it += entry.config_version == head ? 1 : 0;
+    have_it += same(entry.applied(), head) ? 1 : 0;
     nodes[entry.about.node_id] = entry.config_version;
   }
   std::string reason;
-  if (head != 0) {
-    ARROW_ASSIGN_OR_RAISE(const ConfigVersion newest, directory_->config(stop, head));
+  if (head.version != 0) {
+    ARROW_ASSIGN_OR_RAISE(const ConfigVersion newest, directory_->config(stop, head.version));
     reason = newest.reason;
   }
   const std::string_view stage = have_it == there           ? "done"
@@ -185,15 +186,15 @@ Result<Json> StoreGateway::rollout(const std::stop_token& stop) {
                                  : have_it * 4 <= there + 3 ? "quarter"
                                                             : "all";
   return Json{{"scope", "default"},
-              {"version", head},
+              {"version", head.version},
               {"stage", stage},
               {"reason", reason},
               {"nodes", std::move(nodes)}};
 }
 
-Result<Json> StoreGateway::append(const std::stop_token& stop, uint64_t head, std::string content,
-                                  std::string reason) {
-  const ConfigVersion version{head + 1, std::move(content), coordinator::now_text(), user(),
+Result<Json> StoreGateway::append(const std::stop_token& stop, const cluster::ConfigId& head,
+                                  std::string content, std::string reason) {
+  const ConfigVersion version{head.version + 1, std::move(content), coordinator::now_text(), user(),
                               std::move(reason)};
   ARROW_ASSIGN_OR_RAISE(const bool done, directory_->append_config(stop, head, version));
   if (!done) {
@@ -240,14 +241,15 @@ Result<Json> StoreGateway::change(const std::stop_token& stop, std::string_view 
     ARROW_RETURN_NOT_OK(check_config(content, "configuration"));
     std::string_view tag = if_match;
     if (tag.starts_with('"')) tag.remove_prefix(1);
-    return append(stop, number_of(tag), content, "");
+    return append(stop, {number_of(tag)}, content, "");
   }
   if (target == std::string(kConfig) + "/rollback") {
     const auto to = body.find("to");
     const bool named = body.is_object() && to != body.end() && to->is_number_unsigned();
-    ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory_->config_head(stop));
-    const uint64_t wanted = named ? to->get<uint64_t>() : head - std::min<uint64_t>(head, 1);
-    if (wanted == 0 || wanted >= head) {
+    ARROW_ASSIGN_OR_RAISE(const cluster::ConfigId head, directory_->config_head(stop));
+    const uint64_t before = head.version - std::min<uint64_t>(head.version, 1);
+    const uint64_t wanted = named ? to->get<uint64_t>() : before;
+    if (wanted == 0 || wanted >= head.version) {
       return make_error(ErrorKind::kOperational, "there is no such older version to go back to");
     }
     ARROW_ASSIGN_OR_RAISE(const ConfigVersion old, version(stop, wanted));

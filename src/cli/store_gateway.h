@@ -36,8 +36,8 @@ class StoreGateway {
   Result<Json> diff(const std::stop_token& stop, std::string_view query);
   // How far the newest version has come.
   Result<Json> rollout(const std::stop_token& stop);
-  Result<Json> append(const std::stop_token& stop, uint64_t head, std::string content,
-                      std::string reason);
+  Result<Json> append(const std::stop_token& stop, const cluster::ConfigId& head,
+                      std::string content, std::string reason);
 
   DeploymentConfig config_;
   std::string source_;

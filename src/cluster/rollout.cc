@@ -23,10 +23,10 @@ std::string_view to_string(Rollout::Stage stage) {
   return "unknown";
 }
 
-Rollout::Rollout(Options options, uint64_t version, uint64_t previous, TimePoint now)
+Rollout::Rollout(Options options, ConfigId version, ConfigId previous, TimePoint now)
     : options_(options),
-      version_(version),
-      previous_(previous),
+      version_(std::move(version)),
+      previous_(std::move(previous)),
       stage_(options.staged ? Stage::kCanary : Stage::kAll),
       stage_since_(now) {}
 
@@ -78,12 +78,12 @@ void Rollout::report(TimePoint, std::string_view node_id, const Report& report) 
   Member& member = found->second;
   member.last = report;
   if (stage_ == Stage::kDone || stage_ == Stage::kRolledBack || !member.chosen) return;
-  if (report.rejected == version_) {
+  if (same(report.rejected, version_)) {
     return roll_back("node '" + found->first + "' rejected it: " + report.reason);
   }
   const double limit =
       std::max(options_.worse * member.error_rate_before, options_.least_error_rate);
-  if (report.applied == version_ && report.error_rate > limit) {
+  if (same(report.applied, version_) && report.error_rate > limit) {
     roll_back("errors rose on node '" + found->first + "' from " +
               std::to_string(member.error_rate_before) + " to " +
               std::to_string(report.error_rate));
@@ -92,7 +92,7 @@ void Rollout::report(TimePoint, std::string_view node_id, const Report& report) 
 
 bool Rollout::all_applied() const {
   return std::all_of(members_.begin(), members_.end(), [this](const auto& each) {
-    return !each.second.chosen || each.second.last.applied == version_;
+    return !each.second.chosen || same(each.second.last.applied, version_);
   });
 }
 
@@ -105,7 +105,8 @@ bool Rollout::tick(TimePoint now) {
     if (elapsed < options_.ack_within) return false;
     std::string late;
     for (const auto& [id, member] : members_) {
-      if (member.chosen && member.last.applied != version_) late += (late.empty() ? "" : ", ") + id;
+      if (member.chosen && !same(member.last.applied, version_))
+        late += (late.empty() ? "" : ", ") + id;
     }
     roll_back("not acknowledged in time by " + late);
     return true;
@@ -119,7 +120,7 @@ bool Rollout::tick(TimePoint now) {
   return true;
 }
 
-uint64_t Rollout::wanted(std::string_view node_id) const {
+const ConfigId& Rollout::wanted(std::string_view node_id) const {
   if (stage_ == Stage::kRolledBack) return previous_;
   if (stage_ == Stage::kDone || stage_ == Stage::kAll) return version_;
   const auto found = members_.find(node_id);
@@ -129,9 +130,9 @@ uint64_t Rollout::wanted(std::string_view node_id) const {
 std::map<std::string, std::string> Rollout::acknowledgements() const {
   std::map<std::string, std::string> all;
   for (const auto& [id, member] : members_) {
-    all[id] = member.last.rejected == version_  ? "rejected: " + member.last.reason
-              : member.last.applied == version_ ? "applied"
-                                                : "waiting";
+    all[id] = same(member.last.rejected, version_)  ? "rejected: " + member.last.reason
+              : same(member.last.applied, version_) ? "applied"
+                                                    : "waiting";
   }
   return all;
 }

@@ -5,13 +5,14 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cenote/deadline.h"
+
+#include "cluster/config_id.h"
 
 namespace cenote::cluster {
 
@@ -27,13 +28,13 @@ class Rollout {
   };
   // What one node tells in its heartbeat.
   struct Report {
-    uint64_t applied = 0;
-    std::optional<uint64_t> rejected;
+    ConfigId applied;
+    ConfigId rejected;      // version 0: none
     std::string reason;     // of the rejection
     double error_rate = 0;  // of its statements since the last report, 0 to 1
   };
 
-  Rollout(Options options, uint64_t version, uint64_t previous, TimePoint now);
+  Rollout(Options options, ConfigId version, ConfigId previous, TimePoint now);
 
   // The nodes that take part now; a node that leaves no longer holds a stage up.
   void members(const std::vector<std::string>& node_ids);
@@ -43,10 +44,10 @@ class Rollout {
   bool tick(TimePoint now);
 
   // The version that the node is to have now.
-  uint64_t wanted(std::string_view node_id) const;
+  const ConfigId& wanted(std::string_view node_id) const;
   Stage stage() const { return stage_; }
-  uint64_t version() const { return version_; }
-  uint64_t previous() const { return previous_; }
+  const ConfigId& version() const { return version_; }
+  const ConfigId& previous() const { return previous_; }
   const std::string& reason() const { return reason_; }  // why it was rolled back
   // Node → what it said of this version: "applied", "rejected: …" or "waiting".
   std::map<std::string, std::string> acknowledgements() const;
@@ -64,8 +65,8 @@ class Rollout {
   void roll_back(std::string reason);
 
   const Options options_;
-  const uint64_t version_;
-  const uint64_t previous_;
+  const ConfigId version_;
+  const ConfigId previous_;
   Stage stage_ = Stage::kCanary;
   TimePoint stage_since_;
   std::map<std::string, Member, std::less<>> members_;

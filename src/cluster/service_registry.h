@@ -16,6 +16,7 @@
 
 #include "cenote/error.h"
 
+#include "cluster/config_id.h"
 #include "cluster/health_monitor.h"
 #include "cluster/instance.h"
 
@@ -41,11 +42,16 @@ struct Heartbeat {
   // refused and why, and the share of its statements that failed since the last heartbeat.
   std::string config_scope = "default";
   uint64_t config_version = 0;
+  std::string config_hash{};  // of that version's content; empty: the node does not say
   std::optional<uint64_t> config_rejected{};
+  std::string config_rejected_hash{};
   std::string config_reason{};
   double error_rate = 0;
   std::map<std::string, bool> peers;  // whether it reaches them
   bool draining = false;              // it is about to leave: no new work
+
+  ConfigId applied() const { return {config_version, config_hash}; }
+  ConfigId rejected() const { return {config_rejected.value_or(0), config_rejected_hash}; }
 };
 
 class ServiceRegistry {

@@ -117,6 +117,9 @@ Json to_json(const Heartbeat& beat) {
     out["config_rejected"] = json_number(*beat.config_rejected);
     out["config_reason"] = beat.config_reason;
   }
+  // Not before the coordinator is known to take them.
+  if (!beat.config_hash.empty()) out["config_hash"] = beat.config_hash;
+  if (!beat.config_rejected_hash.empty()) out["config_rejected_hash"] = beat.config_rejected_hash;
   if (!beat.peers.empty()) out["peers"] = beat.peers;
   if (beat.draining) out["draining"] = true;
   return out;
@@ -180,6 +183,8 @@ Result<Heartbeat> heartbeat_from(const Json& value) {
   reader.maybe("config_rejected", &rejected);
   if (rejected != 0) beat.config_rejected = rejected;
   reader.maybe("config_reason", &beat.config_reason);
+  reader.maybe("config_hash", &beat.config_hash);
+  reader.maybe("config_rejected_hash", &beat.config_rejected_hash);
   reader.maybe("error_rate", &beat.error_rate);
   reader.maybe("draining", &beat.draining);
   ARROW_RETURN_NOT_OK(pools_from(&reader, tolerant, &beat.pools));

@@ -7,8 +7,6 @@
 #include <ctime>
 #include <utility>
 
-#include <openssl/evp.h>
-
 namespace cenote::coordinator {
 namespace {
 
@@ -27,19 +25,6 @@ std::string hash_of(const Json& entry) {
 }
 
 }  // namespace
-
-std::string sha256(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    std::array<char, 3> two{};
-    std::snprintf(two.data(), two.size(), "%02x", digest.at(i));
-    hex += two.data();
-  }
-  return hex;
-}
 
 std::string now_text() {
   return time_text(std::chrono::system_clock::now());

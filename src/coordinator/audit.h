@@ -9,12 +9,11 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "coordinator/store.h"
 
 namespace cenote::coordinator {
 
-// Lower-case hexadecimal SHA-256.
-std::string sha256(std::string_view text);
 // UTC, RFC 3339, milliseconds.
 std::string time_text(std::chrono::system_clock::time_point time);
 std::string now_text();

@@ -3,23 +3,24 @@
 
 namespace cenote::coordinator {
 
-void ClusterMetrics::heard(TimePoint now, std::string_view node_id, uint64_t applied,
-                           uint64_t wanted, std::optional<uint64_t> rejected) {
+void ClusterMetrics::heard(TimePoint now, std::string_view node_id,
+                           const cluster::ConfigId& applied, const cluster::ConfigId& wanted,
+                           const cluster::ConfigId& rejected) {
   const auto found = syncs_.find(node_id);
   if (found != syncs_.end()) {
     Sync& sync = found->second;
-    if (applied == sync.version) {
+    if (same(applied, sync.version)) {
       ++synced_;
       sync_time_.record(now - sync.told);
-    } else if (rejected == sync.version) {
+    } else if (same(rejected, sync.version)) {
       ++synced_;
       ++refused_;
-    } else if (wanted == sync.version) {
+    } else if (same(wanted, sync.version)) {
       return;  // not yet
     }
     syncs_.erase(found);
   }
-  if (wanted != 0 && wanted != applied && rejected != wanted) {
+  if (wanted.version != 0 && !same(wanted, applied) && !same(wanted, rejected)) {
     syncs_.emplace(node_id, Sync{wanted, now});
   }
 }

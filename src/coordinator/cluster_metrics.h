@@ -11,6 +11,7 @@
 
 #include "cenote/deadline.h"
 
+#include "cluster/config_id.h"
 #include "cluster/duration_histogram.h"
 #include "cluster/metrics_aggregator.h"
 
@@ -20,8 +21,8 @@ namespace cenote::coordinator {
 class ClusterMetrics {
  public:
   // A heartbeat: what the node has, what it was told to have in answer, what it refused.
-  void heard(TimePoint now, std::string_view node_id, uint64_t applied, uint64_t wanted,
-             std::optional<uint64_t> rejected);
+  void heard(TimePoint now, std::string_view node_id, const cluster::ConfigId& applied,
+             const cluster::ConfigId& wanted, const cluster::ConfigId& rejected);
   void forget(const std::string& node_id) { syncs_.erase(node_id); }
   // Whether self-preservation holds, and how long the longest silent node has been so.
   void preserving(TimePoint now, bool holds, Duration silence);
@@ -30,7 +31,7 @@ class ClusterMetrics {
 
  private:
   struct Sync {
-    uint64_t version = 0;
+    cluster::ConfigId version;
     TimePoint told;
   };
   std::map<std::string, Sync, std::less<>> syncs_;  // of nodes that are to take a version

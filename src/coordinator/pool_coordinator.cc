@@ -120,7 +120,9 @@ Result<Json> PoolCoordinator::register_node(const cluster::Registration& about) 
               {"lease", json_number(record.lease)},
               {"draining", record.draining},
               {"ttl_ms", millis(health.dead_after)},
-              {"heartbeat_ms", millis(health.dead_after) / 5}};
+              {"heartbeat_ms", millis(health.dead_after) / 5},
+              // That heartbeats may say which content a version had: older coordinators refuse it.
+              {"config_hashes", true}};
 }
 
 Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat) {
@@ -130,7 +132,7 @@ Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat) {
     const TimePoint now = Clock::now();
     const Status taken = registry_->heartbeat(now, beat);
     if (!taken.ok()) return refuse(Refusal::kNotFound, taken.message());
-    uint64_t wanted = 0;
+    cluster::ConfigId wanted;
     const auto found = scopes_.find(beat.config_scope);
     if (found != scopes_.end()) {
       Scope& scope = found->second;
@@ -138,14 +140,15 @@ Result<Json> PoolCoordinator::heartbeat(const cluster::Heartbeat& beat) {
       if (scope.rollout != nullptr) {
         scope.rollout->report(
             now, beat.node_id,
-            {beat.config_version, beat.config_rejected, beat.config_reason, beat.error_rate});
+            {beat.applied(), beat.rejected(), beat.config_reason, beat.error_rate});
         wanted = scope.rollout->wanted(beat.node_id);
       }
     }
-    own_metrics_.heard(now, beat.node_id, beat.config_version, wanted, beat.config_rejected);
+    own_metrics_.heard(now, beat.node_id, beat.applied(), wanted, beat.rejected());
     answer = {{"term", json_number(registry_->term())},
               {"revision", json_number(registry_->revision())},
-              {"config_version", json_number(wanted)},
+              {"config_version", json_number(wanted.version)},
+              {"config_hash", wanted.hash},
               {"draining", registry_->find(beat.node_id)->state == cluster::NodeState::kDraining}};
   }
   announce();
@@ -405,7 +408,7 @@ void PoolCoordinator::settle() {
   {
     const Lock state(state_);
     for (auto& [name, scope] : scopes_) {
-      if (scope.rollout == nullptr || scope.rollout->version() != scope.head) continue;
+      if (scope.rollout == nullptr || !same(scope.rollout->version(), scope.head)) continue;
       const cluster::Rollout::Stage stage = scope.rollout->stage();
       if (stage == cluster::Rollout::Stage::kRolledBack) {
         failed.emplace_back(name, scope.rollout->reason());

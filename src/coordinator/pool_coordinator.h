@@ -149,14 +149,14 @@ class PoolCoordinator {
 
   // One line of configurations. A node takes those of the scope that it names.
   struct Scope {
-    uint64_t head = 0;                          // the newest version; 0: none yet
+    cluster::ConfigId head;                     // the newest version
     uint64_t head_version = 0;                  // of the head's key in the store
     std::unique_ptr<cluster::Rollout> rollout;  // of the newest version
     bool rollout_kept = false;                  // in the store too, until it has ended
     bool no_way_back = false;                   // it failed, and there is nothing to go back to
 
     // The newest version that came through its roll-out; 0: none did.
-    uint64_t proven() const;
+    const cluster::ConfigId& proven() const;
   };
 
   PoolCoordinator(Options options, std::unique_ptr<Store> store);

@@ -89,7 +89,8 @@ Status PoolCoordinator::load_scopes(const CallContext& context) {
     Scope& scope = scopes_[item.key.substr(std::string_view("config-head/").size())];
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
     JsonReader reader(value);
-    reader.get("version", &scope.head);
+    reader.get("version", &scope.head.version);
+    reader.maybe("hash", &scope.head.hash);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     scope.head_version = item.version;
   }
@@ -97,15 +98,17 @@ Status PoolCoordinator::load_scopes(const CallContext& context) {
     // One that had not ended begins again: what a node applied already it acknowledges at once.
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(item.value));
     JsonReader reader(value);
-    uint64_t version = 0;
-    uint64_t previous = 0;
-    reader.get("version", &version);
+    cluster::ConfigId version;
+    cluster::ConfigId previous;
+    reader.get("version", &version.version);
+    reader.maybe("hash", &version.hash);
     cluster::Rollout::Options how = options_.rollout;
-    reader.get("previous", &previous);
+    reader.get("previous", &previous.version);
+    reader.maybe("previous_hash", &previous.hash);
     reader.get("staged", &how.staged);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     Scope& scope = scopes_[item.key.substr(std::string_view("rollout/").size())];
-    if (scope.rollout != nullptr && scope.rollout->version() == version) continue;
+    if (scope.rollout != nullptr && same(scope.rollout->version(), version)) continue;
     scope.rollout = std::make_unique<cluster::Rollout>(how, version, previous, Clock::now());
     scope.rollout_kept = true;
   }
@@ -123,12 +126,12 @@ Status PoolCoordinator::validate_config(std::string_view content) const {
 uint64_t PoolCoordinator::head_of(std::string_view scope) const {
   const Lock state(state_);
   const auto found = scopes_.find(scope);
-  return found == scopes_.end() ? 0 : found->second.head;
+  return found == scopes_.end() ? 0 : found->second.head.version;
 }
 
 // A version that is still on its way, or failed, is nothing to go back to.
-uint64_t PoolCoordinator::Scope::proven() const {
-  const bool done = rollout == nullptr || rollout->version() != head ||
+const cluster::ConfigId& PoolCoordinator::Scope::proven() const {
+  const bool done = rollout == nullptr || !same(rollout->version(), head) ||
                     rollout->stage() == cluster::Rollout::Stage::kDone;
   return done ? head : rollout->previous();
 }
@@ -138,12 +141,12 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
                                              std::string_view reason, const Change& change) {
   uint64_t head = 0;
   uint64_t head_version = 0;
-  uint64_t proven = 0;
+  cluster::ConfigId proven;
   {
     const Lock state(state_);
     const auto found = scopes_.find(name);
     if (found != scopes_.end()) {
-      head = found->second.head;
+      head = found->second.head.version;
       head_version = found->second.head_version;
       proven = found->second.proven();
     }
@@ -158,7 +161,11 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
   cluster::Rollout::Options how = options_.rollout;
   // Going back is urgent and known to work.
   if (action != "config.put") how.staged = false;
-  const Json rollout = {{"version", version}, {"previous", proven}, {"staged", how.staged}};
+  const Json rollout = {{"version", version},
+                        {"hash", hash},
+                        {"previous", proven.version},
+                        {"previous_hash", proven.hash},
+                        {"staged", how.staged}};
   StoreWrite write;
   write.conditions = {{head_key(name), head_version}, {config_key(name, version), 0}};
   write.puts = {{config_key(name, version), entry.dump()},
@@ -170,9 +177,9 @@ Result<Json> PoolCoordinator::append_version(const CallContext& context, std::st
              Json{{"scope", name}, {"version", version}, {"hash", hash}}, answer));
   const Lock state(state_);
   Scope& scope = scopes_[std::string(name)];
-  scope.head = version;
+  scope.head = {version, hash};
   scope.head_version = written;
-  scope.rollout = std::make_unique<cluster::Rollout>(how, version, proven, Clock::now());
+  scope.rollout = std::make_unique<cluster::Rollout>(how, scope.head, proven, Clock::now());
   scope.rollout_kept = true;
   scope.no_way_back = false;
   advance_rollouts(Clock::now());
@@ -264,8 +271,8 @@ Result<Json> PoolCoordinator::rollout(std::string_view scope) const {
   }
   const cluster::Rollout& rollout = *found->second.rollout;
   return Json{{"scope", scope},
-              {"version", rollout.version()},
-              {"previous", rollout.previous()},
+              {"version", rollout.version().version},
+              {"previous", rollout.previous().version},
               {"stage", to_string(rollout.stage())},
               {"reason", rollout.reason()},
               {"nodes", rollout.acknowledgements()}};
@@ -291,14 +298,14 @@ Result<Json> PoolCoordinator::abort_rollout(std::string_view scope, const std::s
         return refuse(Refusal::kConflict,
                       "no roll-out is under way in scope '" + std::string(scope) + "'");
       }
-      version = found->second.rollout->version();
+      version = found->second.rollout->version().version;
     }
     const Json answer = {{"scope", scope}, {"aborted", true}, {"reason", reason}};
     ARROW_RETURN_NOT_OK(
         commit(context, {}, change, "rollout.abort", Json{{"scope", scope}}, answer, answer));
     const Lock state(state_);
     const auto found = scopes_.find(scope);
-    if (found->second.rollout->version() == version) found->second.rollout->abort(reason);
+    if (found->second.rollout->version().version == version) found->second.rollout->abort(reason);
   }
   settle();
   return rollout(scope);
@@ -314,11 +321,11 @@ Status PoolCoordinator::bring_back(const std::string& name, const std::string& r
   {
     const Lock state(state_);
     const Scope& scope = scopes_.find(name)->second;
-    const bool failed = scope.rollout != nullptr && scope.rollout->version() == scope.head &&
+    const bool failed = scope.rollout != nullptr && same(scope.rollout->version(), scope.head) &&
                         scope.rollout->stage() == cluster::Rollout::Stage::kRolledBack;
     if (!failed || scope.no_way_back) return Status::OK();  // somebody was faster
-    head = scope.head;
-    previous = scope.rollout->previous();
+    head = scope.head.version;
+    previous = scope.rollout->previous().version;
   }
   std::string content;
   if (previous != 0) {

@@ -89,7 +89,7 @@ Json PoolCoordinator::summary() const {
     }
     for (const auto& [name, scope] : scopes_) {
       configuration[name] = {
-          {"version", scope.head},
+          {"version", scope.head.version},
           {"stage", scope.rollout == nullptr ? "done" : to_string(scope.rollout->stage())}};
     }
   }

@@ -2,7 +2,7 @@
 // are is in the service's meta, cut into values of the length that Consul takes. Configurations in
 // its keys:
 //   cenote/<cluster>/config/v/<n>  a configuration, never changed
-//   cenote/<cluster>/config/head   the number of the newest, moved with it in one transaction
+//   cenote/<cluster>/config/head   number and hash of the newest, moved with it in one transaction
 //   cenote/<cluster>/drain/<id>    there if the node is to take no work
 #include <map>
 #include <utility>
@@ -127,9 +127,9 @@ class ConsulDirectory final : public Directory {
     if (update({}, last).ok()) (void)client_.leave({}, service_id());
   }
 
-  Result<uint64_t> config_head(const std::stop_token& stop) override {
+  Result<cluster::ConfigId> config_head(const std::stop_token& stop) override {
     ARROW_ASSIGN_OR_RAISE(const auto item, client_.get({{}, stop}, keys_ + "head"));
-    if (!item) return uint64_t{0};
+    if (!item) return cluster::ConfigId();
     return head_from(item->value);
   }
 
@@ -142,20 +142,20 @@ class ConsulDirectory final : public Directory {
     return config_from(item->value);
   }
 
-  Result<bool> append_config(const std::stop_token& stop, uint64_t head,
+  Result<bool> append_config(const std::stop_token& stop, const cluster::ConfigId& head,
                              const ConfigVersion& version) override {
     ARROW_ASSIGN_OR_RAISE(const auto item, client_.get({{}, stop}, keys_ + "head"));
-    uint64_t now = 0;
+    cluster::ConfigId now;
     if (item) {
       ARROW_ASSIGN_OR_RAISE(now, head_from(item->value));
     }
-    if (now != head) return false;
+    if (!same(now, head)) return false;
     ARROW_ASSIGN_OR_RAISE(
         const auto written,
         client_.commit(
             {{}, stop},
-            {{Verb::kCas, keys_ + "head", head_text(head + 1), item ? item->modify_index : 0, ""},
-             {Verb::kCas, version_key(head + 1), config_text(version), 0, ""}}));
+            {{Verb::kCas, keys_ + "head", head_text(version), item ? item->modify_index : 0, ""},
+             {Verb::kCas, version_key(head.version + 1), config_text(version), 0, ""}}));
     return written.has_value();
   }
 

@@ -7,8 +7,10 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "cluster/wire.h"
 #include "discovery/backoff.h"
+#include "discovery/handed_on.h"
 #include "net/sse.h"
 
 namespace cenote::discovery {
@@ -142,6 +144,7 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
   struct Lease {
     uint64_t number = 0;
     Duration heartbeat = std::chrono::seconds(1);
+    bool hashes = false;  // the coordinator takes them in heartbeats
   };
 
   // OK: the list is due again.
@@ -219,6 +222,7 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
     int heartbeat_ms = 1000;
     reader.get("lease", &lease.number);
     reader.maybe("heartbeat_ms", &heartbeat_ms);
+    reader.maybe("config_hashes", &lease.hashes);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     lease.heartbeat = std::chrono::milliseconds(std::clamp(heartbeat_ms, 100, 60'000));
     backoff.reset();
@@ -259,35 +263,43 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
     beat.incarnation = about.incarnation;
     beat.lease = lease.number;
     beat.seq = ++seq_;
+    handed_on_.name(&beat);
+    const cluster::ConfigId applied = beat.applied();
+    const cluster::ConfigId rejected = beat.rejected();
+    if (!lease.hashes) beat.config_hash = beat.config_rejected_hash = "";
     ARROW_ASSIGN_OR_RAISE(
         const HttpAnswer answer,
         link.call(stop, {"PUT", path_of(about, "/heartbeat"), {}, cluster::to_json(beat).dump()}));
     if (answer.status == 404) {
       return make_error(ErrorKind::kInterface, "the coordinator does not know our lease any more");
     }
+    // An older coordinator that took over refuses keys that it does not know.
+    if (answer.status == 422 && lease.hashes) {
+      return make_error(ErrorKind::kInterface, "another coordinator leads; registering again");
+    }
     if (answer.status != 200) return unexpected(answer, "renewing the lease");
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(answer.body));
     JsonReader reader(value);
-    uint64_t wanted = 0;
+    cluster::ConfigId wanted;
     bool draining = false;
     uint64_t term = 0;
     uint64_t revision = 0;
-    reader.maybe("config_version", &wanted);
+    reader.maybe("config_version", &wanted.version);
+    reader.maybe("config_hash", &wanted.hash);
     reader.maybe("draining", &draining);
     reader.maybe("term", &term);
     reader.maybe("revision", &revision);
     ARROW_RETURN_NOT_OK(reader.finish(true));
     member.set_draining(draining);
     if (term != 0) member.seen_at(term, revision);
-    const bool news =
-        wanted != 0 && wanted != beat.config_version && beat.config_rejected != wanted;
+    const bool news = wanted.version != 0 && !same(wanted, applied) && !same(wanted, rejected);
     return news ? take_config(stop, link, member, beat.config_scope, wanted) : Status::OK();
   }
 
-  static Status take_config(const std::stop_token& stop, Link& link, Member& member,
-                            const std::string& scope, uint64_t version) {
-    const std::string path =
-        "/v1/config/" + url_encode(scope) + "/versions/" + std::to_string(version);
+  Status take_config(const std::stop_token& stop, Link& link, Member& member,
+                     const std::string& scope, const cluster::ConfigId& wanted) {
+    const std::string version = std::to_string(wanted.version);
+    const std::string path = "/v1/config/" + url_encode(scope) + "/versions/" + version;
     ARROW_ASSIGN_OR_RAISE(const HttpAnswer answer, link.call(stop, {"GET", path, {}, ""}));
     if (answer.status != 200) return unexpected(answer, "reading the configuration");
     ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(answer.body));
@@ -295,10 +307,12 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
     std::string content;
     reader.get("content", &content);
     ARROW_RETURN_NOT_OK(reader.finish(true));
-    const Status applied = member.apply_config(version, content);
-    if (!applied.ok())
+    const Status applied = member.apply_config(wanted.version, content);
+    handed_on_.note({wanted.version, sha256(content)}, applied.ok());
+    if (!applied.ok()) {
       log(LogLevel::kWarning, "discovery",
-          "configuration " + std::to_string(version) + " was refused: " + applied.message());
+          "configuration " + version + " was refused: " + applied.message());
+    }
     return Status::OK();
   }
 
@@ -312,6 +326,7 @@ class CoordinatorDiscovery final : public ServiceDiscovery {
   const CoordinatorOptions options_;
   CoordinatorOptions probe_options_;  // not changed once made
   uint64_t seq_ = 0;                  // of the serving thread
+  HandedOn handed_on_;                // of the serving thread
   std::unique_ptr<Link> probe_link_;  // of the probing thread
 };
 

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <utility>
 
+#include "base/sha256.h"
 #include "cluster/wire.h"
 
 namespace cenote::discovery {
@@ -19,6 +20,10 @@ std::string entry_text(const Entry& entry) {
   if (entry.config_rejected) {
     value["config_rejected"] = json_number(*entry.config_rejected);
     value["config_reason"] = entry.config_reason;
+  }
+  if (!entry.config_hash.empty()) value["config_hash"] = entry.config_hash;
+  if (!entry.config_rejected_hash.empty()) {
+    value["config_rejected_hash"] = entry.config_rejected_hash;
   }
   // In ASCII it may be cut anywhere.
   return value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -38,6 +43,8 @@ Result<Entry> entry_from(std::string_view text) {
   reader.maybe("config_rejected", &rejected);
   if (rejected != 0) entry.config_rejected = rejected;
   reader.maybe("config_reason", &entry.config_reason);
+  reader.maybe("config_hash", &entry.config_hash);
+  reader.maybe("config_rejected_hash", &entry.config_rejected_hash);
   ARROW_RETURN_NOT_OK(reader.finish(true));
   return entry;
 }
@@ -61,6 +68,7 @@ Result<ConfigVersion> config_from(std::string_view text) {
   reader.maybe("who", &version.who);
   reader.maybe("reason", &version.reason);
   ARROW_RETURN_NOT_OK(reader.finish(true));
+  version.hash = sha256(version.content);
   return version;
 }
 
@@ -78,17 +86,21 @@ std::string drain_text(const std::string& who) {
   return Json{{"at", utc_now()}, {"who", who}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string head_text(uint64_t version) {
-  return Json{{"version", json_number(version)}}.dump();
+std::string head_text(const ConfigVersion& version) {
+  // Of the content as it will be read, whatever in it is no UTF-8.
+  const Result<ConfigVersion> read = config_from(config_text(version));
+  return Json{{"version", json_number(version.version)}, {"hash", read.ok() ? read->hash : ""}}
+      .dump();
 }
 
-Result<uint64_t> head_from(std::string_view text) {
+Result<cluster::ConfigId> head_from(std::string_view text) {
   ARROW_ASSIGN_OR_RAISE(const Json value, parse_json(text));
-  uint64_t version = 0;
+  cluster::ConfigId head;
   JsonReader reader(value);
-  reader.get("version", &version);
+  reader.get("version", &head.version);
+  reader.maybe("hash", &head.hash);
   ARROW_RETURN_NOT_OK(reader.finish(true));
-  return version;
+  return head;
 }
 
 Status check_cluster_name(std::string_view name) {

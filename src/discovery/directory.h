@@ -13,6 +13,7 @@
 
 #include "cenote/error.h"
 
+#include "cluster/config_id.h"
 #include "cluster/instance.h"
 #include "store/endpoints.h"
 
@@ -25,10 +26,18 @@ struct Entry {
   uint64_t sequence = 0;
   bool draining = false;
   uint64_t config_version = 0;
+  std::string config_hash{};
   std::optional<uint64_t> config_rejected{};
+  std::string config_rejected_hash{};
   std::string config_reason{};
   bool alive = true;  // its lease runs; not stored
 
+  cluster::ConfigId applied() const { return {config_version, config_hash}; }
+  cluster::ConfigId rejected() const { return {config_rejected.value_or(0), config_rejected_hash}; }
+  // Applied or refused.
+  bool done_with(const cluster::ConfigId& version) const {
+    return same(applied(), version) || same(rejected(), version);
+  }
   bool operator==(const Entry&) const = default;
 };
 
@@ -49,6 +58,9 @@ struct ConfigVersion {
   std::string at;        // when, as 2026-01-31T12:00:00Z
   std::string who;       // wrote it
   std::string reason{};  // of going back to an older one; or empty
+  std::string hash{};    // of the content; config_from() works it out
+
+  cluster::ConfigId id() const { return {version, hash}; }
 };
 
 struct DirectoryOptions {
@@ -77,13 +89,13 @@ class Directory {
   virtual Status update(const std::stop_token& stop, const Entry& entry) = 0;
   virtual void leave(const Entry& entry) = 0;
 
-  // The number of the newest configuration; 0: none.
-  virtual Result<uint64_t> config_head(const std::stop_token& stop) = 0;
+  // Which configuration is the newest.
+  virtual Result<cluster::ConfigId> config_head(const std::stop_token& stop) = 0;
   // kUnknownPool: there is no such version.
   virtual Result<ConfigVersion> config(const std::stop_token& stop, uint64_t version) = 0;
   // Adds a version behind `head` and moves the head to it, both or neither. False: the head is
   // another by now.
-  virtual Result<bool> append_config(const std::stop_token& stop, uint64_t head,
+  virtual Result<bool> append_config(const std::stop_token& stop, const cluster::ConfigId& head,
                                      const ConfigVersion& version) = 0;
 
   // The nodes that an operator wants to be drained, whether they are there or not.
@@ -98,8 +110,9 @@ Result<ConfigVersion> config_from(std::string_view text);
 // Now, UTC, as 2026-01-31T12:00:00Z.
 std::string utc_now();
 std::string drain_text(const std::string& who);
-std::string head_text(uint64_t version);
-Result<uint64_t> head_from(std::string_view text);
+// The head that this version is.
+std::string head_text(const ConfigVersion& version);
+Result<cluster::ConfigId> head_from(std::string_view text);
 
 // kConfig for malformed endpoints, unreadable files, a cluster's name that is no word.
 Result<std::unique_ptr<Directory>> etcd_directory(const DirectoryOptions& options);

@@ -1,7 +1,7 @@
 // Nodes and configurations in etcd:
 //   /cenote/<cluster>/nodes/<id>   a node, bound to its lease
 //   /cenote/<cluster>/config/v/<n> a configuration, never changed
-//   /cenote/<cluster>/config/head  the number of the newest, moved with it in one transaction
+//   /cenote/<cluster>/config/head  number and hash of the newest, moved with it in one transaction
 //   /cenote/<cluster>/drain/<id>   there if the node is to take no work
 #include <utility>
 
@@ -97,10 +97,10 @@ class EtcdDirectory final : public Directory {
     if (put({}, last, revision_).ok()) (void)client_.revoke({}, lease_);
   }
 
-  Result<uint64_t> config_head(const std::stop_token& stop) override {
+  Result<cluster::ConfigId> config_head(const std::stop_token& stop) override {
     ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
                           client_.range({{}, stop}, prefix_ + "config/head", ""));
-    if (found.items.empty()) return uint64_t{0};
+    if (found.items.empty()) return cluster::ConfigId();
     return head_from(found.items.front().value);
   }
 
@@ -114,23 +114,23 @@ class EtcdDirectory final : public Directory {
     return config_from(found.items.front().value);
   }
 
-  Result<bool> append_config(const std::stop_token& stop, uint64_t head,
+  Result<bool> append_config(const std::stop_token& stop, const cluster::ConfigId& head,
                              const ConfigVersion& version) override {
     const std::string head_key = prefix_ + "config/head";
     ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found, client_.range({{}, stop}, head_key, ""));
     uint64_t seen = 0;
-    uint64_t now = 0;
+    cluster::ConfigId now;
     if (!found.items.empty()) {
       seen = found.items.front().mod_revision;
       ARROW_ASSIGN_OR_RAISE(now, head_from(found.items.front().value));
     }
-    if (now != head) return false;
-    const std::string key = version_key(head + 1);
+    if (!same(now, head)) return false;
+    const std::string key = version_key(head.version + 1);
     ARROW_ASSIGN_OR_RAISE(
         const store::etcd::Committed done,
         client_.commit({{}, stop},
                        {{{head_key, Target::kModRevision, seen}, {key, Target::kModRevision, 0}},
-                        {{key, config_text(version), 0}, {head_key, head_text(head + 1), 0}},
+                        {{key, config_text(version), 0}, {head_key, head_text(version), 0}},
                         {}}));
     return done.succeeded;
   }

@@ -20,20 +20,21 @@ class Staging {
   explicit Staging(cluster::Rollout::Options options) : options_(options) {}
 
   struct Step {
-    bool take = false;     // the node's turn has come
-    std::string failed;    // why all go back; empty: they do not
-    uint64_t back_to = 0;  // then: what most nodes still have, since a version that overtook
-                           // another on its way must not bring that back; 0: there is none
+    bool take = false;   // the node's turn has come
+    std::string failed;  // why all go back; empty: they do not
+    // Then: what most nodes still have, since a version that overtook another on its way must not
+    // bring that back; version 0: there is none.
+    cluster::ConfigId back_to;
   };
   // What the node `self` is to do about the newest version.
   Step look(TimePoint now, const ConfigVersion& head, const std::vector<Entry>& nodes,
             std::string_view self);
   // Whether the roll-out of this version is to be looked at further, also by who has it.
-  bool is_under_way(uint64_t version) const;
+  bool is_under_way(const cluster::ConfigId& version) const;
 
   // The share of the node's own statements that failed lately, and the version that it has: why it
   // complains of that version, or nothing.
-  std::optional<std::string> judge(double error_rate, uint64_t applied);
+  std::optional<std::string> judge(double error_rate, const cluster::ConfigId& applied);
 
  private:
   void begin(TimePoint now, const ConfigVersion& head, const std::vector<Entry>& nodes,

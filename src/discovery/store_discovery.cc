@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "discovery/backoff.h"
+#include "discovery/handed_on.h"
 #include "discovery/roster.h"
 #include "discovery/staging.h"
 
 namespace cenote::discovery {
 namespace {
 
+using cluster::ConfigId;
 using cluster::View;
 
 constexpr int kFailures = 3;        // renewals in a row that may fail before all begins anew
@@ -181,8 +183,8 @@ class StoreDiscovery final : public ServiceDiscovery {
     if (missing_ || beats % kLookEvery == 0) {
       ARROW_RETURN_NOT_OK(look_for(stop, directory, *entry));
     }
-    ARROW_ASSIGN_OR_RAISE(const uint64_t head, directory.config_head(stop));
-    const bool news = head != 0 && head != now.config_version && now.config_rejected != head;
+    ARROW_ASSIGN_OR_RAISE(const ConfigId head, directory.config_head(stop));
+    const bool news = head.version != 0 && !now.done_with(head);
     return news || staging_.is_under_way(head) ? follow(stop, directory, member, now, head)
                                                : Status::OK();
   }
@@ -192,10 +194,12 @@ class StoreDiscovery final : public ServiceDiscovery {
     Entry entry = entry_of(member, beat, sequence);
     entry.draining = entry.draining || drained_;
     if (!entry.draining) forget_load(&entry.about.pools);
-    const auto complaint = staging_.judge(beat.error_rate, beat.config_version);
-    if (complaint) complaint_ = {beat.config_version, *complaint};
-    if (complaint_.first != 0 && complaint_.first == beat.config_version) {
-      entry.config_rejected = complaint_.first;
+    handed_on_.name(&entry);
+    const auto complaint = staging_.judge(beat.error_rate, entry.applied());
+    if (complaint) complaint_ = {entry.applied(), *complaint};
+    if (complaint_.first.version != 0 && complaint_.first == entry.applied()) {
+      entry.config_rejected = entry.config_version;
+      entry.config_rejected_hash = entry.config_hash;
       entry.config_reason = complaint_.second;
     }
     return entry;
@@ -203,16 +207,21 @@ class StoreDiscovery final : public ServiceDiscovery {
 
   // One look at the roll-out of the newest configuration.
   Status follow(const std::stop_token& stop, Directory& directory, Member& member,
-                const Entry& entry, uint64_t head) {
-    if (newest_.version != head) {
-      ARROW_ASSIGN_OR_RAISE(newest_, directory.config(stop, head));
+                const Entry& entry, const ConfigId& head) {
+    if (newest_.version == 0 || !same(newest_.id(), head)) {
+      ARROW_ASSIGN_OR_RAISE(newest_, directory.config(stop, head.version));
+    }
+    if (!same(newest_.id(), head)) {
+      log(LogLevel::kWarning, "discovery",
+          "configuration " + std::to_string(head.version) +
+              " is not what the store's head says, and is left alone; write another version");
+      return Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(const Listing listing, directory.list(stop));
     const Staging::Step step =
         staging_.look(Clock::now(), newest_, listing.entries, entry.about.node_id);
     if (!step.failed.empty()) return go_back(stop, directory, entry, step);
-    const bool done = entry.config_version == head || entry.config_rejected == head;
-    if (step.take && !done) take_config(member);
+    if (step.take && !entry.done_with(head)) take_config(member);
     return Status::OK();
   }
 
@@ -240,6 +249,7 @@ class StoreDiscovery final : public ServiceDiscovery {
 
   void take_config(Member& member) {
     const Status applied = member.apply_config(newest_.version, newest_.content);
+    handed_on_.note(newest_.id(), applied.ok());
     if (applied.ok()) return;
     log(LogLevel::kWarning, "discovery",
         "configuration " + std::to_string(newest_.version) + " was refused: " + applied.message());
@@ -247,17 +257,21 @@ class StoreDiscovery final : public ServiceDiscovery {
 
   Status go_back(const std::stop_token& stop, Directory& directory, const Entry& entry,
                  const Staging::Step& step) {
-    const uint64_t head = newest_.version;
-    if (step.back_to == 0) return Status::OK();
-    ARROW_ASSIGN_OR_RAISE(ConfigVersion old, directory.config(stop, step.back_to));
-    old.version = head + 1;
+    const ConfigId head = newest_.id();
+    if (step.back_to.version == 0) return Status::OK();
+    Result<ConfigVersion> found = directory.config(stop, step.back_to.version);
+    // What the nodes have is of a store that was wiped since: they keep it.
+    if (error_kind(found.status()) == ErrorKind::kUnknownPool && !found.ok()) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(ConfigVersion old, std::move(found));
+    if (!same(old.id(), step.back_to)) return Status::OK();
+    old.version = head.version + 1;
     old.at = utc_now();
     old.who = "node " + entry.about.node_id;
-    old.reason = "back to version " + std::to_string(step.back_to) + ": " + step.failed;
+    old.reason = "back to version " + std::to_string(step.back_to.version) + ": " + step.failed;
     ARROW_ASSIGN_OR_RAISE(const bool won, directory.append_config(stop, head, old));
     if (won) {
       log(LogLevel::kWarning, "discovery",
-          "configuration " + std::to_string(head) + " was taken back: " + step.failed);
+          "configuration " + std::to_string(head.version) + " was taken back: " + step.failed);
     }
     return Status::OK();
   }
@@ -269,7 +283,8 @@ class StoreDiscovery final : public ServiceDiscovery {
   bool drained_ = false;  // by an operator
   Staging staging_;
   ConfigVersion newest_;
-  std::pair<uint64_t, std::string> complaint_;  // of which version, and why; 0: none
+  HandedOn handed_on_;
+  std::pair<ConfigId, std::string> complaint_;  // of which version, and why; version 0: none
 
   std::unique_ptr<Directory> probed_;  // of the probing thread
 };

@@ -56,6 +56,8 @@ TEST(Wire, changes_and_heartbeats_come_back_the_same) {
   beat.config_scope = "eu";
   beat.config_version = 4;
   beat.config_rejected = 5;
+  beat.config_hash = "a";
+  beat.config_rejected_hash = "b";
   beat.config_reason = "why";
   beat.error_rate = 0.25;
   beat.peers = {{"n2", true}, {"n3", false}};
@@ -63,7 +65,8 @@ TEST(Wire, changes_and_heartbeats_come_back_the_same) {
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->peers, beat.peers);
   EXPECT_EQ(back->config_scope, "eu");
-  EXPECT_EQ(back->config_rejected, beat.config_rejected);
+  EXPECT_EQ(back->applied(), beat.applied());
+  EXPECT_EQ(back->rejected(), beat.rejected());
   EXPECT_EQ(back->config_reason, "why");
   EXPECT_EQ(back->error_rate, 0.25);
   EXPECT_EQ(back->pools, beat.pools);

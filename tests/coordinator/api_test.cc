@@ -360,6 +360,7 @@ TEST_F(CoordinatorApi, the_document_has_every_key_of_every_message_and_no_other)
   same("Node", cluster::to_json(cluster::Node{node, cluster::NodeState::kUp, 1}), false);
   cluster::Heartbeat beat;
   beat.config_rejected = 1;
+  beat.config_hash = beat.config_rejected_hash = "a";
   beat.peers = {{"n2", true}};
   beat.draining = true;
   same("Heartbeat", cluster::to_json(beat), false);

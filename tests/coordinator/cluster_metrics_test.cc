@@ -18,11 +18,11 @@ const cluster::MetricSample& named(const std::vector<cluster::MetricSample>& sam
 TEST(ClusterMetrics, a_version_counts_once_when_a_node_told_of_it_has_it) {
   ClusterMetrics metrics;
   const TimePoint begin = Clock::now();
-  metrics.heard(begin, "n1", 1, 1, {});  // has what it is to have
-  metrics.heard(begin, "n1", 1, 2, {});
-  metrics.heard(begin + std::chrono::seconds(1), "n1", 1, 2, {});
-  metrics.heard(begin + std::chrono::seconds(3), "n1", 2, 2, {});
-  metrics.heard(begin + std::chrono::seconds(4), "n1", 2, 2, {});
+  metrics.heard(begin, "n1", {1}, {1}, {});  // has what it is to have
+  metrics.heard(begin, "n1", {1}, {2}, {});
+  metrics.heard(begin + std::chrono::seconds(1), "n1", {1}, {2}, {});
+  metrics.heard(begin + std::chrono::seconds(3), "n1", {2}, {2}, {});
+  metrics.heard(begin + std::chrono::seconds(4), "n1", {2}, {2}, {});
   const auto samples = metrics.samples();
   EXPECT_EQ(named(samples, "cenote_config_sync_total").value, 1);
   EXPECT_EQ(named(samples, "cenote_config_sync_failures_total").value, 0);
@@ -32,9 +32,9 @@ TEST(ClusterMetrics, a_version_counts_once_when_a_node_told_of_it_has_it) {
 TEST(ClusterMetrics, a_refused_version_is_a_failed_sync) {
   ClusterMetrics metrics;
   const TimePoint now = Clock::now();
-  metrics.heard(now, "n1", 1, 2, {});
-  metrics.heard(now, "n1", 1, 2, 2);
-  metrics.heard(now, "n1", 1, 2, 2);
+  metrics.heard(now, "n1", {1}, {2}, {});
+  metrics.heard(now, "n1", {1}, {2}, {2});
+  metrics.heard(now, "n1", {1}, {2}, {2});
   EXPECT_EQ(named(metrics.samples(), "cenote_config_sync_total").value, 1);
   EXPECT_EQ(named(metrics.samples(), "cenote_config_sync_failures_total").value, 1);
 }
@@ -42,9 +42,9 @@ TEST(ClusterMetrics, a_refused_version_is_a_failed_sync) {
 TEST(ClusterMetrics, a_version_that_another_overtakes_is_not_counted) {
   ClusterMetrics metrics;
   const TimePoint now = Clock::now();
-  metrics.heard(now, "n1", 1, 2, {});
-  metrics.heard(now, "n1", 1, 3, {});
-  metrics.heard(now, "n1", 3, 3, {});
+  metrics.heard(now, "n1", {1}, {2}, {});
+  metrics.heard(now, "n1", {1}, {3}, {});
+  metrics.heard(now, "n1", {3}, {3}, {});
   EXPECT_EQ(named(metrics.samples(), "cenote_config_sync_total").value, 1);
 }
 

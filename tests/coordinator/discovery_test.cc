@@ -109,11 +109,12 @@ class Node final : public discovery::Member {
     return {3, {{"cenote_route_requests_total", "", cluster::MetricKind::kCounter, 7, {}, {}}}};
   }
   Status apply_config(uint64_t version, std::string_view content) override {
+    const bool refuses = refuses_;
     shared_.change([&] {
       content_ = content;
-      (refuses_ ? rejected_.emplace() : applied_) = version;
+      (refuses ? rejected_.emplace() : applied_) = version;
     });
-    return refuses_ ? make_error(ErrorKind::kConfig, "no such host") : Status::OK();
+    return refuses ? make_error(ErrorKind::kConfig, "no such host") : Status::OK();
   }
   void set_draining(bool draining) override {
     shared_.change([&] { draining_ = draining; });
@@ -224,6 +225,23 @@ TEST_F(CoordinatorDiscovery, a_configuration_reaches_the_node_and_its_answer_com
     (void)n;
     return call("GET", "/v1/rollouts/default").body.value("stage", "") != "canary";
   }));
+}
+
+TEST_F(CoordinatorDiscovery, a_lost_state_gives_a_number_again_and_the_node_takes_its_new_content) {
+  Node node(client_options(), "n1");
+  ASSERT_TRUE(node.wait([](Node& n) { return n.renewals_ > 0; })) << node.last_;
+  ASSERT_EQ(call("PUT", "/v1/config/default", config(7), if_match(0)).status, 201);
+  ASSERT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << node.last_;
+  stop();
+  for (const char* ending : {"", "-wal", "-shm"}) {
+    std::filesystem::remove(options_.state + ending);
+  }
+  start();
+  ASSERT_EQ(call("PUT", "/v1/config/default", config(8), if_match(0)).status, 201);
+  EXPECT_TRUE(node.wait([](Node& n) {
+    return n.content_ == config(8)["content"].get<std::string>();
+  })) << node.last_;
+  EXPECT_TRUE(rolled_out());
 }
 
 TEST_F(CoordinatorDiscovery, a_version_that_the_node_refuses_is_rolled_back_by_itself) {

@@ -64,8 +64,11 @@ class Coordinator : public testing::Test {
   // The version that a node is told to have.
   uint64_t told(cluster::Heartbeat& beat, const cluster::Rollout::Report& report = {}) {
     ++beat.seq;
-    beat.config_version = report.applied;
-    beat.config_rejected = report.rejected;
+    beat.config_version = report.applied.version;
+    beat.config_hash = report.applied.hash;
+    beat.config_rejected.reset();
+    if (report.rejected.version != 0) beat.config_rejected = report.rejected.version;
+    beat.config_rejected_hash = report.rejected.hash;
     beat.config_reason = report.reason;
     beat.error_rate = report.error_rate;
     const auto answer = coordinator_->heartbeat(beat);
@@ -128,11 +131,11 @@ TEST_F(Coordinator, going_back_reaches_all_nodes_at_once) {
   cluster::Heartbeat two = join("n2");
   coordinator_->tick();
   ASSERT_TRUE(coordinator_->rollback("default", 1, change()).ok());
-  EXPECT_EQ(told(one, {2, std::nullopt, "", 0}), 3u);
-  EXPECT_EQ(told(two, {2, std::nullopt, "", 0}), 3u) << "no canary first";
+  EXPECT_EQ(told(one, {{2}, {}, "", 0}), 3u);
+  EXPECT_EQ(told(two, {{2}, {}, "", 0}), 3u) << "no canary first";
   restart();
-  EXPECT_EQ(told(one, {2, std::nullopt, "", 0}), 3u);
-  EXPECT_EQ(told(two, {2, std::nullopt, "", 0}), 3u) << "nor from a coordinator that starts anew";
+  EXPECT_EQ(told(one, {{2}, {}, "", 0}), 3u);
+  EXPECT_EQ(told(two, {{2}, {}, "", 0}), 3u) << "nor from a coordinator that starts anew";
 }
 
 TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
@@ -142,22 +145,47 @@ TEST_F(Coordinator, a_refusal_by_the_canary_rolls_back_by_itself) {
   judge();
   EXPECT_EQ(told(one), 1u);
   for (int i = 0; i < 4; ++i) {
-    told(one, {1, std::nullopt, "", 0});
-    told(two, {1, std::nullopt, "", 0});
+    told(one, {{1}, {}, "", 0});
+    told(two, {{1}, {}, "", 0});
     judge();
   }
   EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "done");
   ASSERT_TRUE(coordinator_->put_config("default", "b", 1, change()).ok());
-  EXPECT_EQ(told(one, {1, std::nullopt, "", 0}), 2u);
-  EXPECT_EQ(told(two, {1, std::nullopt, "", 0}), 1u) << "only the canary gets it at first";
-  told(one, {1, 2, "no such host", 0});
+  EXPECT_EQ(told(one, {{1}, {}, "", 0}), 2u);
+  EXPECT_EQ(told(two, {{1}, {}, "", 0}), 1u) << "only the canary gets it at first";
+  told(one, {{1}, {2}, "no such host", 0});
   judge();
   EXPECT_EQ((*coordinator_->config("default", 0))["content"], "a");
   EXPECT_EQ((*coordinator_->config("default", 0))["version"], 3);
-  EXPECT_EQ(told(one, {1, 2, "no such host", 0}), 3u);
+  EXPECT_EQ(told(one, {{1}, {2}, "no such host", 0}), 3u);
   const Json history = *coordinator_->config_history("default");
   EXPECT_NE(history["versions"][0]["reason"].get<std::string>().find("no such host"),
             std::string::npos);
+}
+
+// The state was lost, or is that of an older backup: numbers are given again.
+TEST_F(Coordinator, a_node_that_has_the_number_of_another_content_has_not_that_version) {
+  cluster::Heartbeat one = join("n1");
+  ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
+  const cluster::Rollout::Report before{{1, sha256("before")}, {}, "", 0};
+  EXPECT_EQ(told(one, before), 1u);
+  for (int i = 0; i < 4; ++i) judge();
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "canary");
+  told(one, {{}, {1, sha256("before")}, "no such host", 0});
+  judge();
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "canary") << "it refused another";
+  restart();
+  one = join("n1");
+  for (int i = 0; i < 4; ++i) {
+    told(one, before);
+    judge();
+  }
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "canary") << "a restart knows it too";
+  for (int i = 0; i < 4; ++i) {
+    told(one, {{1, sha256("a")}, {}, "", 0});
+    judge();
+  }
+  EXPECT_EQ((*coordinator_->rollout("default"))["stage"], "done");
 }
 
 TEST_F(Coordinator, nodes_and_their_leases_survive_a_restart) {
@@ -303,10 +331,10 @@ TEST_F(Coordinator, a_first_version_that_fails_leaves_the_nodes_as_they_are) {
   cluster::Heartbeat one = join("n1");
   ASSERT_TRUE(coordinator_->put_config("default", "a", 0, change()).ok());
   EXPECT_EQ(told(one), 1u);
-  told(one, {0, 1, "no such host", 0});
+  told(one, {{0}, {1}, "no such host", 0});
   judge();
   judge();
-  EXPECT_EQ(told(one, {0, 1, "no such host", 0}), 0u);
+  EXPECT_EQ(told(one, {{0}, {1}, "no such host", 0}), 0u);
   EXPECT_EQ((*coordinator_->rollout("default"))["stage"].get<std::string>(), "rolled_back");
   EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 1u);
 }
@@ -315,7 +343,7 @@ TEST_F(Coordinator, only_a_version_that_all_nodes_took_is_gone_back_to) {
   cluster::Heartbeat one = join("n1");
   ASSERT_TRUE(coordinator_->put_config("default", "good", 0, change()).ok());
   for (int i = 0; i < 4; ++i) {
-    told(one, {1, std::nullopt, "", 0});
+    told(one, {{1}, {}, "", 0});
     judge();
   }
   ASSERT_TRUE(coordinator_->put_config("default", "bad", 1, change()).ok());
@@ -323,12 +351,12 @@ TEST_F(Coordinator, only_a_version_that_all_nodes_took_is_gone_back_to) {
   cluster::Heartbeat two = join("n2");
   judge();
   EXPECT_EQ(told(two), 1u) << "a node that is not the canary gets nothing unproven";
-  told(one, {1, 3, "no such host", 0});
+  told(one, {{1}, {3}, "no such host", 0});
   judge();
   EXPECT_EQ((*coordinator_->config("default", 0))["content"], "good");
   for (int i = 0; i < 4; ++i) {
-    told(one, {4, std::nullopt, "", 0});
-    told(two, {4, std::nullopt, "", 0});
+    told(one, {{4}, {}, "", 0});
+    told(two, {{4}, {}, "", 0});
     judge();
   }
   EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 4u);
@@ -338,14 +366,14 @@ TEST_F(Coordinator, a_way_back_that_fails_is_not_tried_again_and_again) {
   cluster::Heartbeat one = join("n1");
   ASSERT_TRUE(coordinator_->put_config("default", "good", 0, change()).ok());
   for (int i = 0; i < 4; ++i) {
-    told(one, {1, std::nullopt, "", 0});
+    told(one, {{1}, {}, "", 0});
     judge();
   }
   ASSERT_TRUE(coordinator_->put_config("default", "bad", 1, change()).ok());
-  told(one, {1, 2, "no such host", 0});
+  told(one, {{1}, {2}, "no such host", 0});
   judge();
   for (int i = 0; i < 4; ++i) {
-    told(one, {1, 3, "the file is gone", 0});
+    told(one, {{1}, {3}, "the file is gone", 0});
     judge();
   }
   EXPECT_EQ((*coordinator_->config_history("default"))["versions"].size(), 3u);

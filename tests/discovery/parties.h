@@ -109,11 +109,12 @@ class Node final : public Member {
   }
   cluster::MetricsReport metrics() override { return {}; }
   Status apply_config(uint64_t version, std::string_view content) override {
+    const bool refuses = refuses_;
     shared_.change([&] {
       content_ = content;
-      (refuses_ ? rejected_.emplace() : applied_) = version;
+      (refuses ? rejected_.emplace() : applied_) = version;
     });
-    return refuses_ ? make_error(ErrorKind::kConfig, "no such host") : Status::OK();
+    return refuses ? make_error(ErrorKind::kConfig, "no such host") : Status::OK();
   }
   void set_draining(bool) override {}
   void renewed(const Status& status) override {

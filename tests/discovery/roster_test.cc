@@ -131,7 +131,9 @@ TEST(DirectoryTexts, are_read_as_they_were_written) {
   full.sequence = 4;
   full.draining = true;
   full.config_version = 5;
+  full.config_hash = "a";
   full.config_rejected = 6;
+  full.config_rejected_hash = "b";
   full.config_reason = "no such host";
   const std::string text = entry_text(full);
   for (const char c : text) EXPECT_LT(static_cast<unsigned char>(c), 0x80) << text;
@@ -142,7 +144,10 @@ TEST(DirectoryTexts, are_read_as_they_were_written) {
   const auto config = config_from(config_text({7, "deployment:\n  \u00fc: 1\n", "now", "me"}));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->content, "deployment:\n  \u00fc: 1\n");
-  EXPECT_EQ(head_from(head_text(8)).ValueOr(0), 8U);
+  const cluster::ConfigId head = *head_from(head_text({8, "a", "now", "me"}));
+  EXPECT_EQ(head.version, 8U);
+  EXPECT_EQ(head.hash, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");
+  EXPECT_EQ(*head_from(R"({"version":8})"), cluster::ConfigId{8}) << "as it was written before";
 }
 
 }  // namespace

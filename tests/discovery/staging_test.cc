@@ -27,17 +27,19 @@ struct Fleet {
     const std::vector<Entry> seen = nodes;
     for (Entry& node : nodes) {
       const std::string& id = node.about.node_id;
-      const bool done = node.config_version == head.version || node.config_rejected == head.version;
-      if (!node.alive || (done && !staging.at(id).is_under_way(head.version))) continue;
+      const bool done = node.done_with(head.id());
+      if (!node.alive || (done && !staging.at(id).is_under_way(head.id()))) continue;
       const Staging::Step step = staging.at(id).look(now, head, seen, id);
       if (!step.failed.empty()) failures[id] = step.failed;
-      if (!step.failed.empty()) back_to = step.back_to;
+      if (!step.failed.empty()) back_to = step.back_to.version;
       if (!step.take || done || !step.failed.empty()) continue;
       if (refusing.contains(id)) {
         node.config_rejected = head.version;
+        node.config_rejected_hash = head.hash;
         node.config_reason = refusing.at(id);
       } else {
         node.config_version = head.version;
+        node.config_hash = head.hash;
       }
     }
     now += seconds(1);
@@ -70,7 +72,7 @@ TEST(Staging, one_node_is_first_then_a_quarter_then_all) {
   }
   EXPECT_EQ(counts, (std::vector<int>{1, 2, 8}));
   EXPECT_TRUE(fleet.failures.empty());
-  for (const auto& [id, staging] : fleet.staging) EXPECT_FALSE(staging.is_under_way(2)) << id;
+  for (const auto& [id, staging] : fleet.staging) EXPECT_FALSE(staging.is_under_way({2})) << id;
 }
 
 TEST(Staging, a_refusal_of_the_first_keeps_it_from_all_others_and_all_see_why) {
@@ -80,6 +82,22 @@ TEST(Staging, a_refusal_of_the_first_keeps_it_from_all_others_and_all_see_why) {
   EXPECT_EQ(fleet.with(2), 0);
   EXPECT_EQ(fleet.failures.size(), 5U);
   EXPECT_NE(fleet.failures["n4"].find("'n0' rejected it: no such file"), std::string::npos);
+}
+
+TEST(Staging, a_number_that_the_nodes_have_of_another_content_is_rolled_out_all_the_same) {
+  Fleet fleet(4);
+  for (Entry& node : fleet.nodes) {
+    node.config_version = 2;
+    node.config_hash = "of before";
+  }
+  ConfigVersion head = version(2);
+  head.hash = "new";
+  fleet.look(head);
+  for (const Entry& node : fleet.nodes) {
+    EXPECT_EQ(node.config_hash, node.about.node_id == "n0" ? "new" : "of before");
+  }
+  for (int i = 0; i < 60; ++i) fleet.look(head);
+  for (const Entry& node : fleet.nodes) EXPECT_EQ(node.config_hash, "new");
 }
 
 TEST(Staging, a_version_that_overtook_another_on_its_way_goes_back_to_what_most_have) {
@@ -133,14 +151,14 @@ TEST(Staging, without_stages_all_take_it_at_once) {
 TEST(Staging, a_node_complains_when_its_errors_rise_with_a_version_and_only_then) {
   Fleet fleet(2);
   Staging& staging = fleet.staging.at("n0");
-  for (int i = 0; i < 20; ++i) EXPECT_FALSE(staging.judge(0.1, 1)) << "as always";
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(staging.judge(0.1, {1})) << "as always";
   fleet.look(version(2));
-  EXPECT_FALSE(staging.judge(0.15, 2)) << "less than twice as many as always";
-  const auto complaint = staging.judge(0.5, 2);
+  EXPECT_FALSE(staging.judge(0.15, {2})) << "less than twice as many as always";
+  const auto complaint = staging.judge(0.5, {2});
   ASSERT_TRUE(complaint);
   EXPECT_NE(complaint->find("errors rose from 0.09"), std::string::npos) << *complaint;
   for (int i = 0; i < 60; ++i) fleet.look(version(2));
-  EXPECT_FALSE(staging.judge(0.5, 2)) << "the roll-out is over";
+  EXPECT_FALSE(staging.judge(0.5, {2})) << "the roll-out is over";
 }
 
 }  // namespace

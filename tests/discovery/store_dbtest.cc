@@ -61,6 +61,30 @@ class StoreDiscoveries : public store::StoreServers, public testing::WithParamIn
       (void)store::ConsulClient::make(one)->leave(context(), cluster() + "." + id);
     }
   }
+  // As an operator with the store's own tools.
+  void put(const std::string& key, const std::string& value) {
+    if (etcd()) {
+      auto client = *store::EtcdClient::make(options());
+      ASSERT_TRUE(client.commit(context(), {{}, {{"/" + below(key), value, 0}}, {}}).ok());
+    } else {
+      using Verb = store::consul::Step::Verb;
+      auto client = *store::ConsulClient::make(options());
+      ASSERT_TRUE(client.commit(context(), {{Verb::kSet, below(key), value, 0, ""}}).ok());
+    }
+  }
+  void wipe(const std::vector<std::string>& keys) {
+    for (const std::string& key : keys) {
+      if (etcd()) {
+        auto client = *store::EtcdClient::make(options());
+        ASSERT_TRUE(client.commit(context(), {{}, {}, {"/" + below(key)}}).ok());
+      } else {
+        using Verb = store::consul::Step::Verb;
+        auto client = *store::ConsulClient::make(options());
+        ASSERT_TRUE(client.commit(context(), {{Verb::kDelete, below(key), "", 0, ""}}).ok());
+      }
+    }
+  }
+  static std::string below(const std::string& key) { return "cenote/" + cluster() + "/" + key; }
   static bool up(Client& client, const std::string& id) {
     const auto found = client.view_.nodes().find(id);
     return found != client.view_.nodes().end() && found->second.state == NodeState::kUp;
@@ -176,19 +200,50 @@ TEST_P(StoreDiscoveries, a_configuration_is_applied_or_refused_and_told) {
   ASSERT_TRUE(client.sees("n1")) << client.last_failure();
   const auto keys = directory();
   const std::stop_token never;
-  EXPECT_EQ(*keys->config_head(never), 0U);
-  EXPECT_TRUE(*keys->append_config(never, 0, {1, "one \u00fc\n", "now", "me"}));
-  EXPECT_FALSE(*keys->append_config(never, 0, {1, "other", "now", "me"})) << "somebody was faster";
+  EXPECT_EQ(keys->config_head(never)->version, 0U);
+  EXPECT_TRUE(*keys->append_config(never, {}, {1, "one \u00fc\n", "now", "me"}));
+  EXPECT_FALSE(*keys->append_config(never, {}, {1, "other", "now", "me"})) << "somebody was faster";
   ASSERT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << node.last_;
   EXPECT_TRUE(node.wait([](Node& n) { return n.content_ == "one \u00fc\n"; }));
   EXPECT_TRUE(client.wait([](Client& c) { return c.view_.nodes().at("n1").config_version == 1; }));
   node.refuses_ = true;
-  EXPECT_TRUE(*keys->append_config(never, 1, {2, "two", "now", "me"}));
+  EXPECT_TRUE(*keys->append_config(never, {1}, {2, "two", "now", "me"}));
   ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;
   EXPECT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << "the last good one stays";
-  EXPECT_EQ(*keys->config_head(never), 2U);
+  EXPECT_EQ(keys->config_head(never)->version, 2U);
   EXPECT_EQ(keys->config(never, 1)->content, "one \u00fc\n");
   EXPECT_EQ(error_kind(keys->config(never, 9).status()), ErrorKind::kUnknownPool);
+}
+
+TEST_P(StoreDiscoveries, a_wiped_store_gives_a_number_again_and_the_node_takes_what_it_stands_for) {
+  Node node(discovery(), "n1");
+  const auto keys = directory();
+  EXPECT_TRUE(*keys->append_config({}, {}, {1, "one", "now", "me"}));
+  ASSERT_TRUE(node.wait([](Node& n) { return n.content_ == "one"; })) << node.last_;
+  const cluster::ConfigId old = *keys->config_head({});
+  wipe({"config/head", "config/v/1"});
+  forget("n1");
+  EXPECT_FALSE(*keys->append_config({}, old, {2, "two", "now", "me"}));
+  EXPECT_TRUE(*keys->append_config({}, {}, {1, "another", "now", "me"}));
+  EXPECT_FALSE(*keys->append_config({}, old, {2, "two", "now", "me"})) << "that is not the head";
+  ASSERT_TRUE(node.wait([](Node& n) { return n.content_ == "another"; })) << node.last_;
+  node.refuses_ = true;
+  EXPECT_TRUE(*keys->append_config({}, {1}, {2, "bad", "now", "me"}));
+  ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;
+  node.refuses_ = false;
+  wipe({"config/head", "config/v/1", "config/v/2", "config/v/3"});
+  EXPECT_TRUE(*keys->append_config({}, {}, {1, "one", "now", "me"}));
+  EXPECT_TRUE(*keys->append_config({}, {1}, {2, "good", "now", "me"}));
+  EXPECT_TRUE(node.wait([](Node& n) { return n.content_ == "good"; }))
+      << "what it refused was another";
+}
+
+TEST_P(StoreDiscoveries, a_head_of_an_older_version_of_cenote_says_a_number_and_is_followed) {
+  Node node(discovery(), "n1");
+  ASSERT_TRUE(node.wait([](Node& n) { return n.renewals_ >= 1; })) << node.last_;
+  put("config/v/1", R"({"version":1,"content":"old","at":"now","who":"me","reason":""})");
+  put("config/head", R"({"version":1})");
+  EXPECT_TRUE(node.wait([](Node& n) { return n.content_ == "old"; })) << node.last_;
 }
 
 TEST_P(StoreDiscoveries, a_paused_leader_takes_nobody_out_of_the_view) {

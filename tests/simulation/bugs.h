@@ -22,6 +22,9 @@ enum class Bug : uint8_t {
   kOverloadIsDeath,       // a database that is busy counts as down
   kWritesWhereverActive,  // writes go to the active target whatever its role
   kStoreLostIsPartition,  // a process whose store is silent counts its peers as silent too
+  kNumberIsEnough,        // a configuration is known by its number alone
+  kNoStages,              // a node takes a version whether its turn has come or not
+  kNoWayBack,             // nobody writes the old content after a refusal
   kCount,
 };
 
@@ -39,6 +42,9 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> 
     "overload_is_death",
     "writes_wherever_active",
     "store_lost_is_partition",
+    "number_is_enough",
+    "no_stages",
+    "no_way_back",
 };
 
 inline std::string_view to_string(Bug bug) {

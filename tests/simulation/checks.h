@@ -32,7 +32,9 @@ enum class Sometimes : uint8_t {
   kProbedFirst,        // a frozen node was probed before use
   kRefusedIsDead,      // a refused connection was death at once
   kStoreWiped,
-  kLeaseLost,  // a lease ran out while its node lived
+  kLeaseLost,    // a lease ran out while its node lived
+  kStageHeld,    // a node waited for its turn to take a version
+  kNumberAgain,  // a version had the number of another that its node knew
   // Partitions.
   kCutOff,
   kLocalMode,
@@ -77,6 +79,8 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Sometimes::kCo
                        "refused is dead",
                        "store wiped",
                        "lease lost",
+                       "stage held back",
+                       "number given again",
                        "cut off",
                        "local mode",
                        "came back",

@@ -6,8 +6,23 @@ namespace cenote::simulation {
 void ConfigTruth::follow_wipes() {
   if (wipes_ == store_.wipes()) return;
   wipes_ = store_.wipes();
+  before_ = versions_.empty() ? 0 : versions_.rbegin()->first;
   versions_.clear();
   changes_.clear();
+}
+
+std::optional<Duration> ConfigTruth::pause(bool rewrites) {
+  follow_wipes();
+  Random& random = world_.random();
+  if (before_ != 0 && newest() >= before_) {
+    before_ = 0;
+    left_ = random.chance(0.7);
+  }
+  if (left_) return std::nullopt;
+  if (before_ != 0 && rewrites) {
+    return random.between(std::chrono::milliseconds(50), std::chrono::milliseconds(500));
+  }
+  return random.between(std::chrono::seconds(3), std::chrono::seconds(25));
 }
 
 void ConfigTruth::written(uint64_t version, const std::string& content, const std::string& change) {

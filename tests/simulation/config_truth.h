@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -27,6 +28,12 @@ class ConfigTruth {
   uint64_t newest();
   const std::string* content(uint64_t version);
 
+  // How long an operator waits before the next change; none: there is to be none. Who finds the
+  // store wiped writes again until there are as many versions as before, and often leaves it at
+  // that: nodes then know the newest number, of another content.
+  std::optional<Duration> pause(bool rewrites);
+  bool is_left() const { return left_; }
+
  private:
   // A wiped store begins anew; what it had promised is lost with it.
   void follow_wipes();
@@ -34,6 +41,8 @@ class ConfigTruth {
   World& world_;
   const KvStore& store_;
   uint64_t wipes_ = 0;
+  uint64_t before_ = 0;  // as many there were before the store was wiped
+  bool left_ = false;
   std::map<uint64_t, std::string> versions_;
   std::map<std::string, uint64_t> changes_;
 };

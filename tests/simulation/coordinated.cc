@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -175,8 +176,10 @@ class Operator {
 
   void boot() { next(); }
   void next() {
-    world_.after(process_, world_.random().between(seconds(3), seconds(25)), [this] {
-      if (stopped_) return;
+    const std::optional<Duration> pause = truth_.pause(world_.name(process_) == "o1");
+    if (!pause) return;
+    world_.after(process_, *pause, [this] {
+      if (stopped_ || truth_.is_left()) return;
       const char* kind = world_.random().chance(0.3) ? "bad " : "good ";
       change_ = kind + world_.name(process_) + "-" + std::to_string(++count_);
       attempts_ = 0;
@@ -370,8 +373,7 @@ class Coordinated final : public Scenario {
 
   std::string unrest_of_config(PoolCoordinator& leading) {
     const uint64_t newest = truth_.newest();
-    // A wiped store gives the same numbers again, and nodes go by numbers.
-    if (newest == 0 || store_.wipes() != 0) return "";
+    if (newest == 0) return "";
     const Result<Json> rollout = leading.rollout("default");
     if (rollout.ok()) {
       const auto stage = rollout->at("stage").get<std::string>();

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/sha256.h"
+
 namespace cenote::simulation {
 namespace {
 
@@ -34,6 +36,7 @@ void CoordinatedNode::boot() {
   lease_ = seq_ = config_version_ = 0;
   failures_ = 0;
   config_rejected_.reset();
+  handed_on_ = {};
   ++generation_;
   if (incarnation_ > 1 && world_.random().chance(0.1)) linger();
   enroll();
@@ -112,6 +115,7 @@ void CoordinatedNode::beat(uint64_t generation) {
   beat.config_version = config_version_;
   beat.config_rejected = config_rejected_;
   if (config_rejected_) beat.config_reason = "it is bad";
+  if (!world_.has(Bug::kNumberIsEnough)) handed_on_.name(&beat);
   CoordinatorActor& to = coordinator();
   world_.call<Json>(
       process_, to.process(), kCall,
@@ -125,15 +129,15 @@ void CoordinatedNode::beat(uint64_t generation) {
         if (world_.has(Bug::kNoRollback)) {
           const Result<Json> head = leading->config("default", 0);
           if (head.ok()) (*answer)["config_version"] = head->at("version");
+          if (head.ok()) (*answer)["config_hash"] = head->at("hash");
         }
         return answer;
       },
-      [this, generation, rejected = config_rejected_.value_or(0)](const Result<Json>& answer) {
-        beaten(answer, generation, rejected);
-      });
+      [this, generation, beat](const Result<Json>& answer) { beaten(answer, generation, beat); });
 }
 
-void CoordinatedNode::beaten(const Result<Json>& answer, uint64_t generation, uint64_t rejected) {
+void CoordinatedNode::beaten(const Result<Json>& answer, uint64_t generation,
+                             const cluster::Heartbeat& beat) {
   if (generation != generation_) return;
   if (!answer.ok()) {
     if (coordinator::refusal_of(answer.status()) == coordinator::Refusal::kNotFound) {
@@ -146,13 +150,15 @@ void CoordinatedNode::beaten(const Result<Json>& answer, uint64_t generation, ui
     return;
   }
   failures_ = 0;
-  const Json& wanted_json = answer->at("config_version");
-  const uint64_t wanted = wanted_json.is_string() ? std::stoull(wanted_json.get<std::string>())
-                                                  : wanted_json.get<uint64_t>();
-  if (wanted != 0 && wanted != config_version_ && wanted != rejected) take_config(wanted);
+  const cluster::ConfigId wanted{answer->at("config_version").get<uint64_t>(),
+                                 answer->at("config_hash").get<std::string>()};
+  if (wanted.version == 0 || same(wanted, beat.applied()) || same(wanted, beat.rejected())) return;
+  if (wanted.version == beat.config_version) world_.checks().hit(Sometimes::kNumberAgain);
+  take_config(wanted);
 }
 
-void CoordinatedNode::take_config(uint64_t version) {
+void CoordinatedNode::take_config(const cluster::ConfigId& wanted) {
+  const uint64_t version = wanted.version;
   CoordinatorActor& to = coordinator();
   world_.call<std::string>(
       process_, to.process(), kCall,
@@ -163,9 +169,10 @@ void CoordinatedNode::take_config(uint64_t version) {
         return entry.at("content").get<std::string>();
       },
       [this, version, wipes = store_.wipes()](const Result<std::string>& content) {
-        if (!content.ok() || version == config_version_) return;
+        if (!content.ok()) return;
         if (wipes == store_.wipes()) truth_.handed_out(version, *content);
         const bool bad = is_bad(*content) && picky_;
+        handed_on_.note({version, sha256(*content)}, !bad);
         if (world_.tracing()) {
           world_.trace(id(), (bad ? "refuses " : "applies ") + std::to_string(version));
         }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cluster/service_registry.h"
+#include "discovery/handed_on.h"
 #include "simulation/config_truth.h"
 #include "simulation/coordinator_actor.h"
 #include "simulation/world.h"
@@ -34,8 +35,8 @@ class CoordinatedNode {
   void enroll();
   void linger();
   void beat(uint64_t generation);
-  void beaten(const Result<Json>& answer, uint64_t generation, uint64_t wanted_before);
-  void take_config(uint64_t version);
+  void beaten(const Result<Json>& answer, uint64_t generation, const cluster::Heartbeat& beat);
+  void take_config(const cluster::ConfigId& wanted);
   cluster::Registration about() const;
   // Starts anew, a little later.
   void again();
@@ -58,6 +59,7 @@ class CoordinatedNode {
   int failures_ = 0;
   uint64_t config_version_ = 0;
   std::optional<uint64_t> config_rejected_;
+  discovery::HandedOn handed_on_;
   // Nobody's but the checks'.
   TimePoint heard_at_;
 };

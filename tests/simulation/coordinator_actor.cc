@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "simulation/store_parties.h"
+
 namespace cenote::simulation {
 namespace {
 
@@ -96,9 +98,7 @@ CoordinatorActor::CoordinatorActor(World& world, KvStore& store, Terms& terms,
 PoolCoordinator::Options CoordinatorActor::options() {
   PoolCoordinator::Options options;
   options.cluster = kCluster;
-  // Shorter stages than in life: the rules are the same, and a seed is over sooner.
-  options.rollout.hold = seconds(4);
-  options.rollout.ack_within = seconds(8);
+  options.rollout = staged();
   return options;
 }
 

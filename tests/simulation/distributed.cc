@@ -15,6 +15,9 @@
 namespace cenote::simulation {
 namespace {
 
+// After any trouble: a lease, and a node that enters again.
+constexpr Duration kSettled = std::chrono::seconds(8);
+
 class StoreClient {
  public:
   StoreClient(World& world, KvStore& store, const std::string& name,
@@ -111,14 +114,19 @@ class Distributed final : public Scenario {
     };
     for (const auto& each : nodes_) {
       each->on_boot = add(each->process(), each->id(), each->watcher());
+      each->on_take = [this, &node = *each](const discovery::ConfigVersion& version) {
+        judge(node, version);
+      };
     }
     for (const auto& each : clients_) each->on_boot = add(each->process(), "", each->watcher());
   }
 
   std::string unrest_of_config() {
     const std::string* newest = truth_.content(truth_.newest());
-    // A wiped store gives the same numbers again, and nodes go by numbers.
-    if (newest == nullptr || store_.wipes() != 0) return "";
+    if (newest == nullptr) return "";
+    for (const auto& each : nodes_) {
+      if (each->stuck_at() == truth_.newest()) return "";
+    }
     for (const auto& each : nodes_) {
       if (each->serves() == *newest || (is_bad(*newest) && each->picky())) continue;
       return each->id() + " serves '" + each->serves() + "' and not '" + *newest + "'";
@@ -126,18 +134,38 @@ class Distributed final : public Scenario {
     return "";
   }
 
+  // Where all were there and nothing went wrong, a version has reached no more than its stage.
+  void judge(const StoreNode& node, const discovery::ConfigVersion& version) {
+    if (!version.reason.empty() || version.version != truth_.newest()) return;
+    const Duration age = world_.now() - written_at_;
+    const bool calm = nemesis_->calm_for(age + kSettled) &&
+                      std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
+                        const ProcessId process = each->process();
+                        const Duration steady = world_.now() - world_.changed_at(process);
+                        return world_.runs(process) && steady > age + kSettled;
+                      });
+    if (!calm) return;
+    const size_t stage = age < kStage ? 1 : age < 2 * kStage ? (nodes_.size() + 3) / 4 : 99;
+    if (index_of(node.id()) < stage) return;
+    world_.checks().fail(node.id() + " takes configuration " + std::to_string(version.version) +
+                         " before its turn");
+  }
+
   void check(const KvStore::Write& write) {
     for (const KvStore::Put& put : write.puts) {
       if (!put.key.starts_with(kVersions)) continue;
       const Result<discovery::ConfigVersion> version = discovery::config_from(put.value);
       if (!version.ok()) return world_.checks().fail("a configuration is not readable");
-      truth_.written(version->version, version->content, version->content);
+      truth_.written(version->version, version->content,
+                     version->reason.empty() ? version->content : "");
+      written_at_ = world_.now();
     }
   }
 
   World& world_;
   KvStore store_;
   ConfigTruth truth_;
+  TimePoint written_at_;  // the newest configuration
   std::vector<std::unique_ptr<StoreNode>> nodes_;
   std::vector<std::unique_ptr<StoreClient>> clients_;
   std::vector<std::unique_ptr<PartitionActor>> handlers_;

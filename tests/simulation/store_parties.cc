@@ -9,6 +9,7 @@
 namespace cenote::simulation {
 namespace {
 
+using cluster::ConfigId;
 using cluster::View;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -22,6 +23,15 @@ constexpr int kMostAttempts = 8;
 
 std::string version_key(uint64_t version) {
   return std::string(kVersions) + std::to_string(version);
+}
+
+// A version behind a head that was seen, in one step.
+KvStore::Write appending(const discovery::ConfigVersion& version, uint64_t head_seen) {
+  const std::string key = version_key(version.version);
+  return {.conditions = {{std::string(kHead), head_seen}, {key, 0}},
+          .puts = {{key, discovery::config_text(version), 0},
+                   {std::string(kHead), discovery::head_text(version), 0}},
+          .deletes = {}};
 }
 
 // Reading a text is most of a world's time, and the same is read by all.
@@ -47,6 +57,13 @@ discovery::Listing listing_of(const KvStore::Range& range) {
 }
 
 }  // namespace
+
+cluster::Rollout::Options staged() {
+  cluster::Rollout::Options options;
+  options.hold = kStage;
+  options.ack_within = 2 * kStage;
+  return options;
+}
 
 StoreWatcher::StoreWatcher(World& world, KvStore& store, ProcessId process, std::string self)
     : world_(world),
@@ -135,6 +152,9 @@ void StoreNode::boot() {
   failures_ = 0;
   missing_ = false;
   config_rejected_.reset();
+  handed_on_ = {};
+  newest_ = {};
+  staging_.emplace(staged());
   watcher_.boot();
   enter();
   if (on_boot) on_boot();
@@ -150,6 +170,7 @@ discovery::Entry StoreNode::entry() const {
   entry.config_version = config_version_;
   entry.config_rejected = config_rejected_;
   if (config_rejected_) entry.config_reason = "it is bad";
+  if (!world_.has(Bug::kNumberIsEnough)) handed_on_.name(&entry);
   return entry;
 }
 
@@ -270,34 +291,101 @@ void StoreNode::look(uint64_t generation) {
 }
 
 void StoreNode::read_head(uint64_t generation) {
-  store_.ask<uint64_t>(
+  store_.ask<ConfigId>(
       process_,
-      [this]() -> uint64_t {
+      [this]() -> ConfigId {
         const auto head = store_.get(std::string(kHead));
-        return head ? discovery::head_from(head->value).ValueOr(0) : 0;
+        return head ? discovery::head_from(head->value).ValueOr(ConfigId()) : ConfigId();
       },
-      [this, generation](const Result<uint64_t>& head) {
-        if (generation != generation_ || !head.ok() || *head == 0) return;
-        if (*head != config_version_ && config_rejected_ != *head) take_config(generation, *head);
+      [this, generation](const Result<ConfigId>& head) {
+        if (generation != generation_ || !head.ok() || head->version == 0) return;
+        const discovery::Entry now = entry();
+        const ConfigId known = world_.has(Bug::kNumberIsEnough) ? ConfigId{head->version} : *head;
+        if (now.done_with(known) && !staging_->is_under_way(known)) return;
+        if (now.config_version == head->version && !now.done_with(*head)) {
+          world_.checks().hit(Sometimes::kNumberAgain);
+        }
+        fetch(generation, known);
       });
 }
 
-void StoreNode::take_config(uint64_t generation, uint64_t version) {
+void StoreNode::fetch(uint64_t generation, const ConfigId& head) {
+  if (newest_.version != 0 && same(newest_.id(), head)) return follow(generation);
   store_.ask<std::optional<KvStore::Item>>(
-      process_, [this, version] { return store_.get(version_key(version)); },
-      [this, generation, version,
+      process_, [this, version = head.version] { return store_.get(version_key(version)); },
+      [this, generation, head,
        wipes = store_.wipes()](const Result<std::optional<KvStore::Item>>& item) {
         if (generation != generation_ || !item.ok() || !*item) return;
         const Result<discovery::ConfigVersion> config = discovery::config_from((*item)->value);
         if (!config.ok()) return world_.checks().fail("a configuration is not readable");
-        if (wipes == store_.wipes()) truth_.handed_out(version, config->content);
-        if (is_bad(config->content) && picky_) {
-          config_rejected_ = version;
-          return;
-        }
-        config_rejected_.reset();
-        config_version_ = version;
-        content_ = config->content;
+        newest_ = *config;
+        newest_wipes_ = wipes;
+        if (same(newest_.id(), head)) follow(generation);
+      });
+}
+
+void StoreNode::follow(uint64_t generation) {
+  store_.ask<KvStore::Range>(
+      process_, [this] { return store_.range(kNodes); },
+      [this, generation](const Result<KvStore::Range>& range) {
+        if (generation != generation_ || !range.ok()) return;
+        const discovery::Staging::Step step =
+            staging_->look(world_.clock(process_), newest_, listing_of(*range).entries, id());
+        if (!step.failed.empty()) return go_back(generation, step);
+        if (entry().done_with(newest_.id())) return;
+        if (step.take || world_.has(Bug::kNoStages)) return take_config();
+        world_.checks().hit(Sometimes::kStageHeld);
+      });
+}
+
+void StoreNode::take_config() {
+  if (on_take) on_take(newest_);
+  if (newest_wipes_ == store_.wipes()) truth_.handed_out(newest_.version, newest_.content);
+  const bool bad = is_bad(newest_.content) && picky_;
+  if (world_.tracing()) {
+    world_.trace(id(), (bad ? "refuses " : "applies ") + std::to_string(newest_.version) + ", " +
+                           newest_.content);
+  }
+  handed_on_.note(newest_.id(), !bad);
+  if (bad) {
+    config_rejected_ = newest_.version;
+    return;
+  }
+  config_rejected_.reset();
+  config_version_ = newest_.version;
+  content_ = newest_.content;
+}
+
+void StoreNode::go_back(uint64_t generation, const discovery::Staging::Step& step) {
+  if (world_.has(Bug::kNoWayBack)) return;
+  const auto stuck = [this] {
+    stuck_at_ = newest_.version;
+    stuck_wipes_ = newest_wipes_;
+  };
+  if (step.back_to.version == 0) return stuck();
+  store_.ask<KvStore::Range>(
+      process_, [this] { return store_.range("config/"); },
+      [this, generation, step, stuck](const Result<KvStore::Range>& range) {
+        if (generation != generation_ || !range.ok()) return;
+        const auto found = range->items.find(version_key(step.back_to.version));
+        const auto head = range->items.find(std::string(kHead));
+        if (head == range->items.end()) return;
+        if (!same(*discovery::head_from(head->second.value), newest_.id())) return;
+        if (found == range->items.end()) return stuck();
+        discovery::ConfigVersion old = *discovery::config_from(found->second.value);
+        if (!same(old.id(), step.back_to)) return stuck();
+        old.version = newest_.version + 1;
+        old.who = id();
+        old.reason = step.failed;
+        store_.ask<KvStore::Committed>(
+            process_,
+            [this, seen = head->second.version, old] {
+              return store_.commit(appending(old, seen));
+            },
+            [this](const Result<KvStore::Committed>& done) {
+              const bool won = done.ok() && done->outcome == KvStore::Outcome::kWritten;
+              if (won) world_.checks().hit(Sometimes::kRolledBack);
+            });
       });
 }
 
@@ -306,8 +394,10 @@ StoreOperator::StoreOperator(World& world, KvStore& store, ConfigTruth& truth,
     : world_(world), store_(store), truth_(truth), process_(world.add(name, [this] { next(); })) {}
 
 void StoreOperator::next() {
-  world_.after(process_, world_.random().between(seconds(3), seconds(25)), [this] {
-    if (stopped_) return;
+  const std::optional<Duration> pause = truth_.pause(world_.name(process_) == "o1");
+  if (!pause) return;
+  world_.after(process_, *pause, [this] {
+    if (stopped_ || truth_.is_left()) return;
     const char* kind = world_.random().chance(0.3) ? "bad " : "good ";
     change_ = kind + world_.name(process_) + "-" + std::to_string(++count_);
     attempts_ = 0;
@@ -336,7 +426,8 @@ void StoreOperator::attempt() {
         }
         const auto head = range->items.find(std::string(kHead));
         if (head == range->items.end()) return append(0, 0);
-        append(discovery::head_from(head->second.value).ValueOr(0), head->second.version);
+        append(discovery::head_from(head->second.value).ValueOr(ConfigId()).version,
+               head->second.version);
       });
 }
 
@@ -347,14 +438,7 @@ void StoreOperator::append(uint64_t head, uint64_t head_version) {
   version.who = world_.name(process_);
   store_.ask<KvStore::Committed>(
       process_,
-      [this, head_version, version] {
-        const std::string key = version_key(version.version);
-        return store_.commit(
-            {.conditions = {{std::string(kHead), head_version}, {key, 0}},
-             .puts = {{key, discovery::config_text(version), 0},
-                      {std::string(kHead), discovery::head_text(version.version), 0}},
-             .deletes = {}});
-      },
+      [this, head_version, version] { return store_.commit(appending(version, head_version)); },
       [this, version, wipes = store_.wipes()](const Result<KvStore::Committed>& done) {
         if (done.ok() && done->outcome == KvStore::Outcome::kWritten) {
           if (wipes == store_.wipes()) truth_.acknowledged(version.version, change_);

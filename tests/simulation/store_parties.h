@@ -1,7 +1,7 @@
 // Who meets in a store, in the distributed mode. Thin and our own, with the rules of
 // discovery/store_discovery.cc and etcd.cc, are the loops: enter, renew at a third of the lease,
-// look for oneself; list, wait, list again. What they drive is real: the roster, the view, the
-// texts.
+// look for oneself, follow the roll-out; list, wait, list again. What they drive is real: the
+// roster, the view, the staging, the texts.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "discovery/handed_on.h"
 #include "discovery/roster.h"
+#include "discovery/staging.h"
 #include "simulation/checked_view.h"
 #include "simulation/config_truth.h"
 #include "simulation/kv_store.h"
@@ -22,6 +24,9 @@ namespace cenote::simulation {
 inline constexpr std::string_view kNodes = "nodes/";
 inline constexpr std::string_view kVersions = "config/v/";
 inline constexpr std::string_view kHead = "config/head";
+// Shorter stages than in life: the rules are the same, and a seed is over sooner.
+inline constexpr Duration kStage = std::chrono::seconds(4);
+cluster::Rollout::Options staged();
 
 // The watching loop of any process.
 class StoreWatcher {
@@ -60,8 +65,12 @@ class StoreNode {
   StoreWatcher& watcher() { return watcher_; }
   bool picky() const { return picky_; }
   const std::string& serves() const { return content_; }
+  // It saw this version fail, and there was nothing to go back to.
+  uint64_t stuck_at() const { return stuck_wipes_ == store_.wipes() ? stuck_at_ : 0; }
   // Called at each start, after its own.
   std::function<void()> on_boot;
+  // Before it takes a version, or refuses it.
+  std::function<void(const discovery::ConfigVersion&)> on_take;
 
  private:
   void boot();
@@ -71,7 +80,10 @@ class StoreNode {
   void update(uint64_t generation);
   void look(uint64_t generation);
   void read_head(uint64_t generation);
-  void take_config(uint64_t generation, uint64_t version);
+  void fetch(uint64_t generation, const cluster::ConfigId& head);
+  void follow(uint64_t generation);
+  void take_config();
+  void go_back(uint64_t generation, const discovery::Staging::Step& step);
   void failed(uint64_t generation);
   void lost();
   discovery::Entry entry() const;
@@ -97,6 +109,13 @@ class StoreNode {
   std::string text_;      // and what it holds
   uint64_t config_version_ = 0;
   std::optional<uint64_t> config_rejected_;
+  discovery::HandedOn handed_on_;
+  std::optional<discovery::Staging> staging_;
+  discovery::ConfigVersion newest_;
+  uint64_t newest_wipes_ = 0;  // of the store, when it was read
+  // Nobody's but the checks'.
+  uint64_t stuck_at_ = 0;
+  uint64_t stuck_wipes_ = 0;
 };
 
 // Appends configurations behind the head, in one step or not at all.
