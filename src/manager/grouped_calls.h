@@ -38,13 +38,14 @@ Result<T> grouped(const std::shared_ptr<FailoverGroup>& group, const RoutedCall&
   Status last;
   uint64_t seen = 0;
   for (int attempt = 1;; ++attempt) {
-    const Result<size_t> chosen = group->pick(call, tried, seen, hold, options.stop);
-    if (!chosen.ok())
-      return last.ok() ? chosen.status() : given_up(last, chosen.status(), attempt - 1);
-    const FailoverGroup::Member& member = group->members()[*chosen];
-    seen = group->changes();
+    const auto entered = group->enter(call, tried, seen, hold, options.stop);
+    if (!entered.ok()) {
+      return last.ok() ? entered.status() : given_up(last, entered.status(), attempt - 1);
+    }
+    const std::shared_ptr<GroupVisit>& visit = *entered;
+    const FailoverGroup::Member& member = group->members()[visit->member()];
+    seen = visit->changes();
     QueryOptions now = options;
-    const auto visit = group->enter(call, *chosen, options.stop);
     now.stop = visit->stop();
     if (!deadline.is_never()) now.timeout = deadline.left();
     Origin from;
@@ -61,7 +62,7 @@ Result<T> grouped(const std::shared_ptr<FailoverGroup>& group, const RoutedCall&
     const bool over =
         attempt == kMostAttempts || deadline.passed() || options.stop.stop_requested();
     if (over || call.once || !Router::may_go_on(call, last)) return last;
-    tried[*chosen] = true;
+    tried[visit->member()] = true;
   }
 }
 
