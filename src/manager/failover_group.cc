@@ -148,12 +148,24 @@ Result<std::shared_ptr<GroupVisit>> FailoverGroup::enter(const RoutedCall& call,
                                                          const std::stop_token& stop) {
   auto visit = std::make_shared<GroupVisit>(!call.repeatable || call.lasting, stop);
   Lock lock(mutex_);
-  ARROW_ASSIGN_OR_RAISE(const size_t member, pick(call, tried, seen, deadline, stop, lock));
-  visit->begin(member, changes_);
-  on_enter(member);
+  const Result<size_t> member = pick(call, tried, seen, deadline, stop, lock);
+  if (ended_) {
+    return make_error(ErrorKind::kPoolClosed, "pool '" + id() + "' was removed or replaced");
+  }
+  ARROW_RETURN_NOT_OK(member.status());
+  visit->begin(*member, changes_);
+  on_enter(*member);
   std::erase_if(visits_, [](const std::weak_ptr<GroupVisit>& each) { return each.expired(); });
   visits_.push_back(visit);
   return visit;
+}
+
+void FailoverGroup::end() {
+  {
+    const Lock lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
 }
 
 Status FailoverGroup::left(const GroupVisit& visit, const Status& status) {

@@ -97,6 +97,8 @@ class FailoverGroup {
   Result<std::shared_ptr<GroupVisit>> enter(const RoutedCall& call, const std::vector<bool>& tried,
                                             uint64_t seen, Deadline deadline,
                                             const std::stop_token& stop);
+  // No call enters any more, and those that wait go: others stand for its pool now, or nobody.
+  void end();
   // How the call went; the result is what judged() makes of it.
   Status left(const GroupVisit& visit, const Status& status);
   // An error of it, or of what it began: an interruption by the group becomes a lost connection,
@@ -116,7 +118,7 @@ class FailoverGroup {
   void stop();
 
   // Chosen and entered under one lock: no switch comes between that would miss the call. Lets go
-  // of `lock` while it waits.
+  // of `lock` while it waits, and waits no more once the group has ended.
   virtual Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t seen,
                               Deadline deadline, const std::stop_token& stop, Lock& lock)
       CENOTE_REQUIRES(mutex_) = 0;
@@ -141,6 +143,7 @@ class FailoverGroup {
   mutable Mutex mutex_;  // guards the rule and all below; not held during a check or a call
   mutable std::condition_variable_any changed_;
   uint64_t changes_ CENOTE_GUARDED_BY(mutex_) = 0;
+  bool ended_ CENOTE_GUARDED_BY(mutex_) = false;
 
  private:
   std::optional<failover::Sight> look_at(size_t member, const std::stop_token& stop) const;

@@ -40,7 +40,10 @@ Result<T> grouped(const std::shared_ptr<FailoverGroup>& group, const RoutedCall&
   for (int attempt = 1;; ++attempt) {
     const auto entered = group->enter(call, tried, seen, hold, options.stop);
     if (!entered.ok()) {
-      return last.ok() ? entered.status() : given_up(last, entered.status(), attempt - 1);
+      // What went on to here was not sent or may be again: the pool's next group may have it.
+      const bool ended = error_kind(entered.status()) == ErrorKind::kPoolClosed;
+      if (last.ok() || ended) return entered.status();
+      return given_up(last, entered.status(), attempt - 1);
     }
     const std::shared_ptr<GroupVisit>& visit = *entered;
     const FailoverGroup::Member& member = group->members()[visit->member()];

@@ -146,6 +146,7 @@ class StandbyGroup final : public FailoverGroup {
       CENOTE_REQUIRES(mutex_) {
     const bool write = call.need == route::Need::kWrite;
     const auto free = [&]() CENOTE_REQUIRES(mutex_) {
+      if (ended_) return true;
       if (!asked_ || (write && left_by_store())) return false;
       const Gate gate = write ? rule_.writes() : rule_.reads();
       if (gate == Gate::kClosed) return true;
