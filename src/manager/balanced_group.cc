@@ -41,21 +41,6 @@ class BalancedGroup final : public FailoverGroup {
   }
   ~BalancedGroup() override { stop(); }
 
-  Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t /*seen*/,
-                      Deadline /*deadline*/, const std::stop_token& /*stop*/) override {
-    const bool write = call.need == route::Need::kWrite;
-    const Lock lock(mutex_);
-    const size_t chosen = rule_.choose(write, tried, Clock::now(), random_bits());
-    if (chosen < rule_.size()) return chosen;
-    ErrorDetail detail;
-    detail.kind = ErrorKind::kConnection;
-    detail.pool = id();
-    detail.sent = Sent::kNo;
-    return make_error(std::move(detail), "pool '" + id() + "' has no member left for " +
-                                             (write ? "this write: " : "this call: ") +
-                                             rule_.why(write));
-  }
-
   size_t current() const override {
     const Lock lock(mutex_);
     for (size_t i = 0; i < rule_.size(); ++i) {
@@ -93,6 +78,20 @@ class BalancedGroup final : public FailoverGroup {
   }
 
  protected:
+  Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t /*seen*/,
+                      Deadline /*deadline*/, const std::stop_token& /*stop*/,
+                      Lock& /*lock*/) override CENOTE_REQUIRES(mutex_) {
+    const bool write = call.need == route::Need::kWrite;
+    const size_t chosen = rule_.choose(write, tried, Clock::now(), random_bits());
+    if (chosen < rule_.size()) return chosen;
+    ErrorDetail detail;
+    detail.kind = ErrorKind::kConnection;
+    detail.pool = id();
+    detail.sent = Sent::kNo;
+    return make_error(std::move(detail), "pool '" + id() + "' has no member left for " +
+                                             (write ? "this write: " : "this call: ") +
+                                             rule_.why(write));
+  }
   void on_sight(size_t member, failover::Sight sight, TimePoint /*began*/,
                 const std::stop_token& /*stop*/) override {
     std::vector<failover::Event> events;
@@ -102,10 +101,7 @@ class BalancedGroup final : public FailoverGroup {
     }
     if (!events.empty()) tell(events);
   }
-  void on_enter(size_t member) override {
-    const Lock lock(mutex_);
-    rule_.load(member).begin();
-  }
+  void on_enter(size_t member) override CENOTE_REQUIRES(mutex_) { rule_.load(member).begin(); }
   void on_call(size_t member, const Status& status, TimePoint begin) override {
     const TimePoint now = Clock::now();
     std::vector<failover::Event> events;

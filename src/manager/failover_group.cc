@@ -67,10 +67,8 @@ std::optional<failover::Sight> sight_of_failure(const Status& check) {
   return sight;
 }
 
-GroupVisit::GroupVisit(size_t member, bool write, std::stop_token caller)
-    : member_(member),
-      write_(write),
-      caller_(std::move(caller), [this] { stop_.request_stop(); }) {}
+GroupVisit::GroupVisit(bool write, std::stop_token caller)
+    : write_(write), caller_(std::move(caller), [this] { stop_.request_stop(); }) {}
 
 FailoverGroup::FailoverGroup(std::vector<Member> members, Options options)
     : options_(std::move(options)), members_(std::move(members)), poked_(members_.size()) {
@@ -96,11 +94,6 @@ bool FailoverGroup::is(std::string_view id, const FailoverStrategy& how,
          std::equal(
              members_.begin(), members_.end(), members.begin(), members.end(),
              [](const Member& a, const Member& b) { return a.name == b.name && a.pool == b.pool; });
-}
-
-uint64_t FailoverGroup::changes() const {
-  const Lock lock(mutex_);
-  return changes_;
 }
 
 std::optional<failover::Sight> FailoverGroup::look_at(size_t member,
@@ -149,14 +142,30 @@ void FailoverGroup::check_soon(size_t member) {
   wake_.notify_all();
 }
 
-std::shared_ptr<GroupVisit> FailoverGroup::enter(const RoutedCall& call, size_t member,
-                                                 const std::stop_token& stop) {
-  auto visit = std::make_shared<GroupVisit>(member, !call.repeatable || call.lasting, stop);
-  on_enter(member);
-  const Lock lock(mutex_);
+Result<std::shared_ptr<GroupVisit>> FailoverGroup::enter(const RoutedCall& call,
+                                                         const std::vector<bool>& tried,
+                                                         uint64_t seen, Deadline deadline,
+                                                         const std::stop_token& stop) {
+  auto visit = std::make_shared<GroupVisit>(!call.repeatable || call.lasting, stop);
+  Lock lock(mutex_);
+  const Result<size_t> member = pick(call, tried, seen, deadline, stop, lock);
+  if (ended_) {
+    return make_error(ErrorKind::kPoolClosed, "pool '" + id() + "' was removed or replaced");
+  }
+  ARROW_RETURN_NOT_OK(member.status());
+  visit->begin(*member, changes_);
+  on_enter(*member);
   std::erase_if(visits_, [](const std::weak_ptr<GroupVisit>& each) { return each.expired(); });
   visits_.push_back(visit);
   return visit;
+}
+
+void FailoverGroup::end() {
+  {
+    const Lock lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
 }
 
 Status FailoverGroup::left(const GroupVisit& visit, const Status& status) {
@@ -180,41 +189,47 @@ Status FailoverGroup::judged(const GroupVisit& visit, const Status& status) {
           (unknown ? "; whether it took effect is unknown, so it was not sent again" : ""));
 }
 
-void FailoverGroup::leave(size_t member) {
-  if (members_[member].pool != nullptr) members_[member].pool->connection_pool().retire();
-  std::vector<std::shared_ptr<GroupVisit>> writes;
+std::vector<std::shared_ptr<GroupVisit>> FailoverGroup::visits() const {
+  std::vector<std::shared_ptr<GroupVisit>> all;
+  for (const auto& each : visits_) {
+    if (auto visit = each.lock()) all.push_back(std::move(visit));
+  }
+  return all;
+}
+
+void FailoverGroup::end_calls(size_t member) {
+  std::vector<std::shared_ptr<GroupVisit>> all;
   {
     const Lock lock(mutex_);
-    for (const auto& each : visits_) {
-      auto visit = each.lock();
-      if (visit != nullptr && visit->member() == member && visit->write()) {
-        writes.push_back(std::move(visit));
-      }
-    }
+    all = visits();
     reads_end_[member] = Clock::now() + kReadsMayFinish;
   }
-  for (const auto& visit : writes) visit->interrupt();
+  for (const auto& visit : all) {
+    if (visit->member() == member && visit->write()) visit->interrupt();
+  }
+}
+
+void FailoverGroup::retire(size_t member) const {
+  if (members_[member].pool != nullptr) members_[member].pool->connection_pool().retire();
 }
 
 void FailoverGroup::end_late_reads(TimePoint now) {
-  std::vector<std::shared_ptr<GroupVisit>> late;
+  std::map<size_t, TimePoint> due;
+  std::vector<std::shared_ptr<GroupVisit>> all;
   {
     const Lock lock(mutex_);
-    for (auto it = reads_end_.begin(); it != reads_end_.end();) {
-      if (now < it->second) {
-        ++it;
-        continue;
-      }
-      for (const auto& each : visits_) {
-        auto visit = each.lock();
-        // Not those that came since, when calls had come back here.
-        if (visit == nullptr || visit->member() != it->first) continue;
-        if (visit->begin() + kReadsMayFinish <= it->second) late.push_back(std::move(visit));
-      }
-      it = reads_end_.erase(it);
+    for (const auto& [member, at] : reads_end_) {
+      if (now >= at) due.emplace(member, at);
     }
+    if (due.empty()) return;
+    std::erase_if(reads_end_, [&](const auto& each) { return due.contains(each.first); });
+    all = visits();
   }
-  for (const auto& visit : late) visit->interrupt();
+  for (const auto& visit : all) {
+    const auto end = due.find(visit->member());
+    // Not those that came since, when calls had come back here.
+    if (end != due.end() && visit->begin() + kReadsMayFinish <= end->second) visit->interrupt();
+  }
 }
 
 void FailoverGroup::tell(const std::vector<failover::Event>& events) {

@@ -32,9 +32,17 @@ namespace cenote {
 // or transaction it began.
 class GroupVisit {
  public:
-  GroupVisit(size_t member, bool write, std::stop_token caller);
+  GroupVisit(bool write, std::stop_token caller);
+  // By its group, before anybody else sees it.
+  void begin(size_t member, uint64_t changes) {
+    member_ = member;
+    changes_ = changes;
+    begin_ = Clock::now();
+  }
 
   size_t member() const { return member_; }
+  // What the group's count of changes was when it began.
+  uint64_t changes() const { return changes_; }
   std::stop_token stop() const { return stop_.get_token(); }
   // Calls go elsewhere now: what waits or runs here ends.
   void interrupt() {
@@ -46,9 +54,10 @@ class GroupVisit {
   TimePoint begin() const { return begin_; }
 
  private:
-  const size_t member_;
   const bool write_;
-  const TimePoint begin_ = Clock::now();
+  size_t member_ = 0;
+  uint64_t changes_ = 0;
+  TimePoint begin_;
   std::atomic<bool> interrupted_{false};
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> caller_;
@@ -83,19 +92,18 @@ class FailoverGroup {
           const std::vector<Member>& members) const;
   Duration hold() const { return options_.hold; }
 
-  // The member for a call; waits until the deadline where a switch may be near. `tried`: members
-  // that failed this call. `seen`: what changes() was before the attempt that failed.
-  virtual Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t seen,
-                              Deadline deadline, const std::stop_token& stop) = 0;
-  // Begins a call there.
-  std::shared_ptr<GroupVisit> enter(const RoutedCall& call, size_t member,
-                                    const std::stop_token& stop);
+  // Begins a call at the member for it; waits until the deadline where a switch may be near.
+  // `tried`: members that failed this call. `seen`: changes() of the attempt that failed.
+  Result<std::shared_ptr<GroupVisit>> enter(const RoutedCall& call, const std::vector<bool>& tried,
+                                            uint64_t seen, Deadline deadline,
+                                            const std::stop_token& stop);
+  // No call enters any more, and those that wait go: others stand for its pool now, or nobody.
+  void end();
   // How the call went; the result is what judged() makes of it.
   Status left(const GroupVisit& visit, const Status& status);
   // An error of it, or of what it began: an interruption by the group becomes a lost connection,
   // with what is known of its fate.
   Status judged(const GroupVisit& visit, const Status& status);
-  uint64_t changes() const;
   // Where calls go at this moment.
   virtual size_t current() const = 0;
 
@@ -109,12 +117,17 @@ class FailoverGroup {
   void start();
   void stop();
 
+  // Chosen and entered under one lock: no switch comes between that would miss the call. Lets go
+  // of `lock` while it waits, and waits no more once the group has ended.
+  virtual Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t seen,
+                              Deadline deadline, const std::stop_token& stop, Lock& lock)
+      CENOTE_REQUIRES(mutex_) = 0;
+  virtual void on_enter(size_t /*member*/) CENOTE_REQUIRES(mutex_) {}
   // Called without the lock, on the watcher's thread of that member.
   virtual void on_sight(size_t member, failover::Sight sight, TimePoint began,
                         const std::stop_token& stop) = 0;
   virtual void on_time(const std::stop_token& /*stop*/) {}
   virtual void on_call(size_t /*member*/, const Status& /*status*/, TimePoint /*begin*/) {}
-  virtual void on_enter(size_t /*member*/) {}
   virtual TimePoint due() const CENOTE_REQUIRES(mutex_) { return TimePoint::max(); }
   virtual bool in_doubt(size_t member) const CENOTE_REQUIRES(mutex_) = 0;
 
@@ -122,17 +135,22 @@ class FailoverGroup {
   void tell(const std::vector<failover::Event>& events);
   void check_soon(size_t member);
   // Calls at `member` end: writes now, reads a little later.
-  void leave(size_t member);
+  void end_calls(size_t member);
+  // What callers keep of its pool ends, and its connections close.
+  void retire(size_t member) const;
   void tell_history(FailoverStatus* status) const CENOTE_REQUIRES(mutex_);
 
   mutable Mutex mutex_;  // guards the rule and all below; not held during a check or a call
   mutable std::condition_variable_any changed_;
   uint64_t changes_ CENOTE_GUARDED_BY(mutex_) = 0;
+  bool ended_ CENOTE_GUARDED_BY(mutex_) = false;
 
  private:
   std::optional<failover::Sight> look_at(size_t member, const std::stop_token& stop) const;
   void watch(size_t member, const std::stop_token& stop) noexcept;
   void end_late_reads(TimePoint now);
+  // For the caller to let go of without the lock: a visit's end may wait for who is stopping it.
+  std::vector<std::shared_ptr<GroupVisit>> visits() const CENOTE_REQUIRES(mutex_);
 
   const Options options_;
   const std::vector<Member> members_;

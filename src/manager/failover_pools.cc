@@ -8,7 +8,7 @@
 namespace cenote {
 namespace {
 
-std::string known_ids(const std::vector<std::shared_ptr<LocalPool>>& pools) {
+std::string listed(const std::vector<std::shared_ptr<LocalPool>>& pools) {
   std::string known;
   for (const auto& pool : pools) known += (known.empty() ? "" : ", ") + pool->id();
   return known.empty() ? "there is none" : "there are: " + known;
@@ -123,7 +123,7 @@ Result<FailoverGroup::Member> DistributedPoolManager::Parts::member_named(
   if (found != pools.end()) return FailoverGroup::Member{name, *found};
   if (router_ == nullptr) {
     return make_error(ErrorKind::kConfig,
-                      "failover: there is no pool '" + name + "'; " + known_ids(pools));
+                      "failover: there is no pool '" + name + "'; " + listed(pools));
   }
   // A stream may keep the group for longer than the manager lives.
   auto look = [name, far = std::weak_ptr<Router>(router_), born = fork_generation()](
@@ -195,14 +195,20 @@ Status DistributedPoolManager::Parts::join_groups(Pools* pools, const Groups& be
 }
 
 void DistributedPoolManager::Parts::set(Pools pools) {
-  // The old groups end behind the lock: their threads are joined.
   std::vector<std::shared_ptr<FailoverGroup>> old;
-  const Lock lock(mutex_);
-  own_groups();
-  local_pools_ = std::move(pools.local);
-  endpoints_ = std::move(pools.endpoints);
-  old = std::exchange(groups_, std::move(pools.groups));
-  groups_by_id_ = std::move(pools.by_id);
+  const std::vector<std::shared_ptr<FailoverGroup>> groups = pools.groups;
+  {
+    const Lock lock(mutex_);
+    own_groups();
+    local_pools_.swap(pools.local);
+    endpoints_.swap(pools.endpoints);
+    old = std::exchange(groups_, std::move(pools.groups));
+    groups_by_id_ = std::move(pools.by_id);
+  }
+  // Behind the lock: threads are joined.
+  for (const auto& group : old) {
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) group->end();
+  }
 }
 
 Status DistributedPoolManager::Parts::join_all() {
@@ -258,8 +264,9 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::Parts::open_endpoints
 
 Result<std::vector<std::shared_ptr<LocalPool>>> DistributedPoolManager::Parts::take_out(
     std::string_view id) {
-  std::shared_ptr<FailoverGroup> ended;  // behind the lock: its threads are joined
-  const Lock lock(mutex_);
+  std::shared_ptr<FailoverGroup> ended;  // behind the locks: its threads are joined
+  const Lock change(changing_);
+  Lock lock(mutex_);
   own_groups();
   std::vector<std::shared_ptr<LocalPool>> pools;
   const auto endpoints = std::find_if(endpoints_.begin(), endpoints_.end(),
@@ -283,15 +290,16 @@ Result<std::vector<std::shared_ptr<LocalPool>>> DistributedPoolManager::Parts::t
     }
   }
   if (pools.empty()) {
-    std::string known;
-    for (const auto& pool : local_pools_) known += (known.empty() ? "" : ", ") + pool->id();
-    return make_error(ErrorKind::kUnknownPool,
-                      "there is no pool '" + std::string(id) + "'; " +
-                          (known.empty() ? "none has been created" : "there are: " + known));
+    lock.unlock();
+    return unknown(id);
   }
+  for (const auto& pool : pools) std::erase(local_pools_, pool);
+  leaving_.insert(leaving_.end(), pools.begin(), pools.end());
   std::erase_if(groups_by_id_, [&](const auto& each) { return each.second == ended; });
   std::erase(groups_, ended);
   if (endpoints != endpoints_.end()) endpoints_.erase(endpoints);
+  lock.unlock();
+  if (ended != nullptr) ended->end();
   return pools;
 }
 

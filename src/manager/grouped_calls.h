@@ -38,13 +38,17 @@ Result<T> grouped(const std::shared_ptr<FailoverGroup>& group, const RoutedCall&
   Status last;
   uint64_t seen = 0;
   for (int attempt = 1;; ++attempt) {
-    const Result<size_t> chosen = group->pick(call, tried, seen, hold, options.stop);
-    if (!chosen.ok())
-      return last.ok() ? chosen.status() : given_up(last, chosen.status(), attempt - 1);
-    const FailoverGroup::Member& member = group->members()[*chosen];
-    seen = group->changes();
+    const auto entered = group->enter(call, tried, seen, hold, options.stop);
+    if (!entered.ok()) {
+      // What went on to here was not sent or may be again: the pool's next group may have it.
+      const bool ended = error_kind(entered.status()) == ErrorKind::kPoolClosed;
+      if (last.ok() || ended) return entered.status();
+      return given_up(last, entered.status(), attempt - 1);
+    }
+    const std::shared_ptr<GroupVisit>& visit = *entered;
+    const FailoverGroup::Member& member = group->members()[visit->member()];
+    seen = visit->changes();
     QueryOptions now = options;
-    const auto visit = group->enter(call, *chosen, options.stop);
     now.stop = visit->stop();
     if (!deadline.is_never()) now.timeout = deadline.left();
     Origin from;
@@ -61,7 +65,7 @@ Result<T> grouped(const std::shared_ptr<FailoverGroup>& group, const RoutedCall&
     const bool over =
         attempt == kMostAttempts || deadline.passed() || options.stop.stop_requested();
     if (over || call.once || !Router::may_go_on(call, last)) return last;
-    tried[*chosen] = true;
+    tried[visit->member()] = true;
   }
 }
 

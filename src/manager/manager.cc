@@ -104,9 +104,16 @@ Result<std::unique_ptr<DistributedPoolManager>> DistributedPoolManager::open(
     ARROW_RETURN_NOT_OK(manager->parts_->open_pool(std::move(pool)));
   }
   if (config.mode != DeploymentMode::kStandalone) {
-    ARROW_ASSIGN_OR_RAISE(
-        manager->parts_->router_,
-        open_router(config, [all = manager->parts_.get()] { return all->database_answers(); }));
+    {
+      const Lock lock(manager->parts_->back_->mutex);
+      manager->parts_->back_->parts = manager->parts_.get();
+    }
+    const auto databases = [back = manager->parts_->back_]() -> std::optional<bool> {
+      const Lock lock(back->mutex);
+      if (back->parts == nullptr) return std::nullopt;
+      return back->parts->database_answers();
+    };
+    ARROW_ASSIGN_OR_RAISE(manager->parts_->router_, open_router(config, databases));
   }
   ARROW_RETURN_NOT_OK(manager->parts_->join_all());
   if (config.mode == DeploymentMode::kCoordinated) {
@@ -138,9 +145,13 @@ DeploymentMode DistributedPoolManager::mode() const {
 Result<std::shared_ptr<LocalPool>> DistributedPoolManager::create_pool(PoolConfig config) {
   const bool joins = config.endpoints.empty() && config.failover.has_value();
   const std::string id = config.id;
-  ARROW_ASSIGN_OR_RAISE(auto made, parts_->open_pool(std::move(config)));
-  if (!joins) return made;
-  const Status joined = parts_->join(id, *made->config().failover);
+  std::shared_ptr<LocalPool> made;
+  Status joined;
+  {
+    const Lock change(parts_->changing_);
+    ARROW_ASSIGN_OR_RAISE(made, parts_->open_pool(std::move(config)));
+    if (joins) joined = parts_->join(id, *made->config().failover);
+  }
   if (joined.ok()) return made;
   (void)remove_pool(id, Deadline::in({}));
   return joined;
@@ -155,13 +166,23 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::pool(std::string_view
                                                     "' on other nodes at present");
   }
   if (auto found = parts_->find(id)) return found;
-  std::string known;
-  if (parts_->left_behind()) {
-    return make_error(ErrorKind::kInterface, "pool '" + std::string(id) + "': " + kLeftBehind);
+  return parts_->unknown(id);
+}
+
+Status DistributedPoolManager::Parts::unknown(std::string_view id) const {
+  const std::string pool = "pool '" + std::string(id) + "'";
+  if (left_behind()) return make_error(ErrorKind::kInterface, pool + ": " + kLeftBehind);
+  if (router() != nullptr && router()->view().targets(id) != nullptr) {
+    return make_error(ErrorKind::kUnknownPool,
+                      pool + " is not this process's own but the nodes' (" +
+                          router()->view().explain(id) +
+                          "): calls by its id go there; what it is, and whether it is, their "
+                          "configuration says");
   }
-  for (const std::string& each : list_pools()) known += (known.empty() ? "" : ", ") + each;
+  std::string known;
+  for (const std::string& each : known_ids()) known += (known.empty() ? "" : ", ") + each;
   return make_error(ErrorKind::kUnknownPool,
-                    "there is no pool '" + std::string(id) + "'; " +
+                    "there is no " + pool + "; " +
                         (known.empty() ? "none has been created" : "there are: " + known));
 }
 
@@ -178,6 +199,7 @@ void DistributedPoolManager::Parts::retire(std::vector<std::shared_ptr<LocalPool
 }
 
 Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Deadline deadline) {
+  const Lock change(parts_->changing_);
   const std::vector<std::shared_ptr<LocalPool>> before = parts_->pools();
   const Parts::Groups groups = parts_->groups();
   Parts::Pools after;
@@ -222,18 +244,22 @@ Status DistributedPoolManager::remove_pool(std::string_view id, Deadline deadlin
   Status first;
   for (const auto& pool : removed) first &= pool->drain(deadline);
   const Lock lock(parts_->mutex_);
-  for (const auto& pool : removed) std::erase(parts_->local_pools_, pool);
+  for (const auto& pool : removed) std::erase(parts_->leaving_, pool);
   return first;
 }
 
-std::vector<std::string> DistributedPoolManager::list_pools() const {
-  const Lock lock(parts_->mutex_);
+std::vector<std::string> DistributedPoolManager::Parts::known_ids() const {
+  const Lock lock(mutex_);
   std::vector<std::string> ids;
-  for (const auto& pool : parts_->local_pools_) {
-    std::string id = parts_->known_as(pool);
+  for (const auto& pool : local_pools_) {
+    std::string id = known_as(pool);
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(std::move(id));
   }
   return ids;
+}
+
+std::vector<std::string> DistributedPoolManager::list_pools() const {
+  return parts_->known_ids();
 }
 
 void DistributedPoolManager::expect_node(std::string_view node_id, uint64_t term,
@@ -269,7 +295,7 @@ std::string DistributedPoolManager::prometheus_address() const {
 
 Status DistributedPoolManager::drain(Deadline deadline) {
   std::vector<std::future<Status>> drains;
-  for (const auto& pool : parts_->pools()) {
+  for (const auto& pool : parts_->open_pools()) {
     drains.push_back(
         std::async(std::launch::async, [pool, deadline] { return pool->drain(deadline); }));
   }

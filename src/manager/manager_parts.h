@@ -34,10 +34,15 @@ struct DistributedPoolManager::Parts {
   DeploymentMode mode = DeploymentMode::kStandalone;
   FailoverStrategy fallback_strategy_ = LocalOnly{};
 
+  // One change of the list of pools at a time: a reload and a roll-out may come together. Held
+  // while pools open, never while one drains; no call waits for it. Taken before mutex_.
+  Mutex changing_;
   mutable Mutex mutex_;  // guards the list of pools; never held while a pool works
   // Shared: a query in flight outlives the removal of its pool. A vector keeps the order of making;
   // pools are few.
   std::vector<std::shared_ptr<LocalPool>> local_pools_ CENOTE_GUARDED_BY(mutex_);
+  // Those that drain because they are removed: no call goes there, but their ids are taken.
+  std::vector<std::shared_ptr<LocalPool>> leaving_ CENOTE_GUARDED_BY(mutex_);
 
   // A pool with several endpoints, each of which is in local_pools_ as "id@endpoint".
   struct Endpoints {
@@ -67,8 +72,18 @@ struct DistributedPoolManager::Parts {
   const uint64_t born_ = fork_generation();
   std::shared_ptr<Router> router_;                           // null in mode standalone
   std::unique_ptr<DistributedMetrics> distributed_metrics_;  // of the router
+  // The way back here of the router, which a check that is under way may keep for a little longer.
+  struct Back {
+    Mutex mutex;  // guards the pointer; held while it is used
+    const Parts* parts CENOTE_GUARDED_BY(mutex) = nullptr;
+  };
+  std::shared_ptr<Back> back_ = std::make_shared<Back>();
 
   ~Parts() {
+    if (router() != nullptr) {
+      const Lock lock(back_->mutex);
+      back_->parts = nullptr;
+    }
     {
       const Lock lock(mutex_);
       if (groups_born_ != fork_generation()) leave_groups_to_parent();
@@ -90,6 +105,13 @@ struct DistributedPoolManager::Parts {
     const Lock lock(mutex_);
     return local_pools_;
   }
+  // With those that are being removed.
+  std::vector<std::shared_ptr<LocalPool>> open_pools() const {
+    const Lock lock(mutex_);
+    std::vector<std::shared_ptr<LocalPool>> all = local_pools_;
+    all.insert(all.end(), leaving_.begin(), leaving_.end());
+    return all;
+  }
 
   Status check_free(const std::string& id) const {
     const Lock lock(mutex_);
@@ -97,11 +119,11 @@ struct DistributedPoolManager::Parts {
   }
 
   Status check_free_locked(const std::string& id) const CENOTE_REQUIRES(mutex_) {
-    const bool taken =
-        std::any_of(local_pools_.begin(), local_pools_.end(),
-                    [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; }) ||
-        std::any_of(endpoints_.begin(), endpoints_.end(),
-                    [&](const Endpoints& each) { return each.config.id == id; });
+    const auto has_id = [&](const std::shared_ptr<LocalPool>& each) { return each->id() == id; };
+    const bool taken = std::any_of(local_pools_.begin(), local_pools_.end(), has_id) ||
+                       std::any_of(leaving_.begin(), leaving_.end(), has_id) ||
+                       std::any_of(endpoints_.begin(), endpoints_.end(),
+                                   [&](const Endpoints& each) { return each.config.id == id; });
     if (!taken) return Status::OK();
     return make_error(ErrorKind::kConfig,
                       "there is a pool '" + id + "' already; remove it first or choose another id");
@@ -116,7 +138,7 @@ struct DistributedPoolManager::Parts {
 
   std::string exposition() {
     std::vector<std::string> texts;
-    for (const auto& pool : pools()) texts.push_back(pool->prometheus());
+    for (const auto& pool : open_pools()) texts.push_back(pool->prometheus());
     texts.push_back(cluster::prometheus_text(failover_samples(), route_metrics_help()));
     if (router() != nullptr) texts.push_back(router()->exposition());
     return merge_expositions(texts);
@@ -157,6 +179,10 @@ struct DistributedPoolManager::Parts {
   void set(Pools pools);
   // The pools behind an id, which no group uses any more; refused for one that another needs.
   Result<std::vector<std::shared_ptr<LocalPool>>> take_out(std::string_view id);
+  // There is none of that id here: which there are, or which nodes serve it.
+  Status unknown(std::string_view id) const;
+  // As callers know them, in the order of their making.
+  std::vector<std::string> known_ids() const;
   // Opens it, with its endpoints if it has some, but joins no strategy.
   Result<std::shared_ptr<LocalPool>> open_pool(PoolConfig config);
   Result<std::shared_ptr<LocalPool>> open_endpoints(const PoolConfig& config);
@@ -177,6 +203,18 @@ struct DistributedPoolManager::Parts {
       return each->get_status().health != HealthState::kDown;
     });
   }
+
+  // Where the calls to an id begin.
+  struct Home {
+    std::shared_ptr<FailoverGroup> group;  // then nothing else
+    std::shared_ptr<LocalPool> own;
+    Router* router = nullptr;
+
+    // Whether a call may go to more than one place.
+    bool several() const { return group != nullptr || router != nullptr; }
+    bool operator==(const Home&) const = default;
+  };
+  Home home(std::string_view id) { return {group(id), find(id), router()}; }
 
   // Null: none of that id.
   std::shared_ptr<LocalPool> find(std::string_view id) const {

@@ -24,16 +24,6 @@ Status left_behind_error(const std::string& id) {
   return make_error(ErrorKind::kInterface, "pool '" + id + "': " + kLeftBehind);
 }
 
-// Where the calls to an id begin.
-struct Home {
-  std::shared_ptr<FailoverGroup> group;  // then nothing else
-  std::shared_ptr<LocalPool> own;
-  Router* router = nullptr;
-
-  // Whether a call may go to more than one place.
-  bool several() const { return group != nullptr || router != nullptr; }
-};
-
 template <typename T, typename Remote>
 Result<T> at_nodes(Router& router, const RoutedCall& call, const QueryOptions& options,
                    Origin* origin, const Remote& remote, Router::Tries tries) {
@@ -51,10 +41,10 @@ Result<T> at_nodes(Router& router, const RoutedCall& call, const QueryOptions& o
 }
 
 // `local` calls the own pool, `remote` one on a node; both give a Result<T>.
-template <typename T, typename Local, typename Remote>
-Result<T> routed(const DistributedPoolManager& manager, const Home& home, const RoutedCall& call,
-                 const QueryOptions& options, Origin* origin, const Local& local,
-                 const Remote& remote) {
+template <typename T, typename Parts, typename Home, typename Local, typename Remote>
+Result<T> from_home(const Parts& parts, const Home& home, const RoutedCall& call,
+                    const QueryOptions& options, Origin* origin, const Local& local,
+                    const Remote& remote) {
   if (home.group != nullptr) {
     return grouped<T>(
         home.group, call, options, origin,
@@ -68,7 +58,7 @@ Result<T> routed(const DistributedPoolManager& manager, const Home& home, const 
   }
   LocalPool* const own = home.own.get();
   Router* const router = home.router;
-  if (router == nullptr && own == nullptr) return manager.pool(call.pool_id).status();
+  if (router == nullptr && own == nullptr) return parts.unknown(call.pool_id);
   const auto at_home = [&]() -> Result<T> {
     Result<T> answer = local(*own, options);
     if (answer.ok() && origin != nullptr) {
@@ -97,6 +87,28 @@ Result<T> routed(const DistributedPoolManager& manager, const Home& home, const 
     }
   }
   return at_nodes<T>(*router, call, left, origin, remote, std::move(tries));
+}
+
+// The same; once more where a new configuration has put another pool in the place of the one that
+// was asked.
+template <typename T, typename Parts, typename Home, typename Local, typename Remote>
+Result<T> routed(Parts& parts, Home home, const RoutedCall& call, const QueryOptions& options,
+                 Origin* origin, const Local& local, const Remote& remote) {
+  constexpr int kMostAttempts = 3;
+  Deadline deadline;
+  if (options.timeout) deadline = Deadline::in(*options.timeout);
+  QueryOptions left = options;
+  for (int attempt = 1;; ++attempt) {
+    Result<T> answer = from_home<T>(parts, home, call, left, origin, local, remote);
+    if (answer.ok() || attempt == kMostAttempts ||
+        error_kind(answer.status()) != ErrorKind::kPoolClosed) {
+      return answer;
+    }
+    Home now = parts.home(call.pool_id);
+    if (now == home || deadline.passed()) return answer;
+    home = std::move(now);
+    if (options.timeout) left.timeout = deadline.left();
+  }
 }
 
 // A stream whose first batch is here, so that it cannot end before it began; counts in its target's
@@ -153,9 +165,9 @@ RoutedCall query_call(std::string_view pool_id, std::string_view sql, const Quer
 Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
-  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
+  const Parts::Home home = parts_->home(pool_id);
   return routed<std::shared_ptr<arrow::Table>>(
-      *this, home, query_call(pool_id, sql, options, home.several()), options, origin,
+      *parts_, home, query_call(pool_id, sql, options, home.several()), options, origin,
       [&](LocalPool& pool, const QueryOptions& now) {
         return pool.execute_query(sql, params, now);
       },
@@ -167,9 +179,9 @@ Result<std::shared_ptr<arrow::Table>> DistributedPoolManager::execute_query(
 Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execute_stream(
     std::string_view pool_id, std::string_view sql, const Params& params,
     const QueryOptions& options, Origin* origin) {
-  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
+  const Parts::Home home = parts_->home(pool_id);
   return routed<std::shared_ptr<arrow::RecordBatchReader>>(
-      *this, home, query_call(pool_id, sql, options, home.several()), options, origin,
+      *parts_, home, query_call(pool_id, sql, options, home.several()), options, origin,
       [&](LocalPool& pool, const QueryOptions& now) {
         return pool.execute_stream(sql, params, now);
       },
@@ -183,11 +195,11 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> DistributedPoolManager::execut
 Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::string_view sql,
                                                 const Params& params, const QueryOptions& options,
                                                 Origin* origin) {
-  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
+  const Parts::Home home = parts_->home(pool_id);
   RoutedCall call{pool_id};
   call.repeatable = options.access == Access::kReadOnly;
   return routed<int64_t>(
-      *this, home, call, options, origin,
+      *parts_, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.execute(sql, params, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.execute(sql, params, now);
@@ -197,11 +209,11 @@ Result<int64_t> DistributedPoolManager::execute(std::string_view pool_id, std::s
 Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const IngestTarget& target,
                                                arrow::RecordBatchReader& rows,
                                                const QueryOptions& options, Origin* origin) {
-  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
+  const Parts::Home home = parts_->home(pool_id);
   RoutedCall call{pool_id};
   call.once = true;
   return routed<int64_t>(
-      *this, home, call, options, origin,
+      *parts_, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.ingest(target, rows, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.ingest(target, rows, now);
@@ -211,14 +223,14 @@ Result<int64_t> DistributedPoolManager::ingest(std::string_view pool_id, const I
 Result<Transaction> DistributedPoolManager::begin(std::string_view pool_id,
                                                   const TransactionOptions& transaction,
                                                   const QueryOptions& options, Origin* origin) {
-  const Home home{parts_->group(pool_id), parts_->find(pool_id), parts_->router()};
+  const Parts::Home home = parts_->home(pool_id);
   RoutedCall call{pool_id};
   // One that began unheard of is rolled back by its node.
   call.repeatable = true;
   call.lasting = true;
   call.need = transaction.read_only ? route::Need::kRead : route::Need::kWrite;
   return routed<Transaction>(
-      *this, home, call, options, origin,
+      *parts_, home, call, options, origin,
       [&](LocalPool& pool, const QueryOptions& now) { return pool.begin(transaction, now); },
       [&](flight::RemotePool& pool, const QueryOptions& now, const Flight& /*flight*/) {
         return pool.begin(transaction, now);

@@ -91,24 +91,6 @@ class StandbyGroup final : public FailoverGroup {
     stop();
   }
 
-  Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t seen,
-                      Deadline deadline, const std::stop_token& stop) override {
-    const bool write = call.need == route::Need::kWrite;
-    Lock lock(mutex_);
-    const auto free = [&]() CENOTE_REQUIRES(mutex_) {
-      if (!asked_ || (write && left_by_store())) return false;
-      const Gate gate = write ? rule_.writes() : rule_.reads();
-      if (gate == Gate::kClosed) return true;
-      if (gate == Gate::kHeld) return false;
-      // What failed there goes there again only when something has changed.
-      return !tried[target(write)] || changes_ != seen;
-    };
-    const bool now = changed_.wait_until(lock, stop, deadline.at(), free);
-    const Gate gate = write ? rule_.writes() : rule_.reads();
-    if (now && gate == Gate::kOpen) return target(write);
-    return refuse(gate, write && left_by_store(), stop);
-  }
-
   size_t current() const override {
     const Lock lock(mutex_);
     return rule_.active();
@@ -159,6 +141,24 @@ class StandbyGroup final : public FailoverGroup {
   }
 
  protected:
+  Result<size_t> pick(const RoutedCall& call, const std::vector<bool>& tried, uint64_t seen,
+                      Deadline deadline, const std::stop_token& stop, Lock& lock) override
+      CENOTE_REQUIRES(mutex_) {
+    const bool write = call.need == route::Need::kWrite;
+    const auto free = [&]() CENOTE_REQUIRES(mutex_) {
+      if (ended_) return true;
+      if (!asked_ || (write && left_by_store())) return false;
+      const Gate gate = write ? rule_.writes() : rule_.reads();
+      if (gate == Gate::kClosed) return true;
+      if (gate == Gate::kHeld) return false;
+      // What failed there goes there again only when something has changed.
+      return !tried[target(write)] || changes_ != seen;
+    };
+    const bool now = changed_.wait_until(lock, stop, deadline.at(), free);
+    const Gate gate = write ? rule_.writes() : rule_.reads();
+    if (now && gate == Gate::kOpen) return target(write);
+    return refuse(gate, write && left_by_store(), stop);
+  }
   void on_sight(size_t member, failover::Sight sight, TimePoint began,
                 const std::stop_token& stop) override {
     StandbySwitch::Output out;
@@ -270,8 +270,10 @@ class StandbyGroup final : public FailoverGroup {
   // Without the lock: the store may be far, and clearing a pool closes connections.
   void perform(StandbySwitch::Output out, const std::stop_token& stop) {
     for (;;) {
+      // Before anybody hears that calls go elsewhere; closing connections may take longer.
+      if (out.move) end_calls(out.move->from);
       if (!out.events.empty()) tell(out.events);
-      if (out.move) leave(out.move->from);
+      if (out.move) retire(out.move->from);
       if (out.check_others) {
         for (size_t i = 0; i < members().size(); ++i) {
           if (i != current()) check_soon(i);

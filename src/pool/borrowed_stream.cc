@@ -6,9 +6,11 @@
 namespace cenote {
 
 BorrowedStream::BorrowedStream(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts,
-                               std::shared_ptr<arrow::RecordBatchReader> rows, TimePoint begin)
+                               const Lease& lease, std::shared_ptr<arrow::RecordBatchReader> rows,
+                               TimePoint begin)
     : pool_(std::move(pool)),
       parts_(parts),
+      lease_(lease),
       rows_(std::move(rows)),
       schema_(rows_->schema()),
       begin_(begin) {}
@@ -31,8 +33,8 @@ Status BorrowedStream::ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) {
     count_ += (*batch)->num_rows();
     return Status::OK();
   }
+  after_end_ = parts_.connection_pool->judge_kept(lease_, parts_.finish(status, begin_, count_));
   rows_.reset();
-  after_end_ = parts_.finish(status, begin_, count_);
   return after_end_;
 }
 

@@ -14,8 +14,8 @@ namespace cenote {
 // connection went away, is an error too: it must not look like the end of the rows.
 class BorrowedStream final : public arrow::RecordBatchReader {
  public:
-  // `pool` keeps `parts` alive.
-  BorrowedStream(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts,
+  // `pool` keeps `parts` alive, and whoever has the lease detaches this before it goes.
+  BorrowedStream(std::shared_ptr<LocalPool> pool, const LocalPool::Parts& parts, const Lease& lease,
                  std::shared_ptr<arrow::RecordBatchReader> rows, TimePoint begin);
   ~BorrowedStream() override;
 
@@ -30,6 +30,7 @@ class BorrowedStream final : public arrow::RecordBatchReader {
  private:
   const std::shared_ptr<LocalPool> pool_;
   const LocalPool::Parts& parts_;
+  const Lease& lease_;  // used while there are rows
   std::shared_ptr<arrow::RecordBatchReader> rows_;
   const std::shared_ptr<arrow::Schema> schema_;
   const TimePoint begin_;

@@ -218,10 +218,16 @@ void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard
   if (born_ != fork_generation()) return;
   Lane& lane = *lanes_[id & 1];
   const uint32_t slot = id >> 1;
+  Entry& entry = lane.entries[slot];
+  if (entry.kept.load(std::memory_order_relaxed)) {
+    // The lease whose place another took.
+    if (entry.lent != nullptr && entry.lent.get() != connection) return;
+    entry.kept = false;
+    entry.lent.reset();  // may be `connection`
+    connection = entry.connection.get();
+  }
   const TimePoint now = Clock::now();
   metrics_->returned_connection(now - lane.handoff.since(slot));
-  Entry& entry = lane.entries[slot];
-  if (entry.kept.load(std::memory_order_relaxed)) entry.kept = false;
   const bool clean = !discard && !stale(entry, now) && !connection->dirty();
   // After this the pool may be gone: whoever closed the connection may have been its last owner.
   if (clean && lane.handoff.release(slot, now)) return;
@@ -229,8 +235,45 @@ void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard
 }
 
 bool ConnectionPool::retired(uint32_t id) const {
-  return lanes_[id & 1]->entries[id >> 1].generation.load(std::memory_order_relaxed) <
+  return entry_of(id).generation.load(std::memory_order_relaxed) <
          retired_before_.load(std::memory_order_relaxed);
+}
+
+Lease ConnectionPool::by_hand(const Lease& lease) {
+  const uint32_t id = slot_of(lease);
+  Entry& entry = entry_of(id);
+  entry.lent = std::make_unique<LentConnection>(*entry.connection, *this, id);
+  entry.kept = true;
+  return make_lease(entry.lent.get(), id);
+}
+
+Status ConnectionPool::check_lent(uint32_t id) const {
+  ARROW_RETURN_NOT_OK(check_inherited());
+  return retired(id) ? retired_error(Sent::kNo) : Status::OK();
+}
+
+Status ConnectionPool::judge_kept(uint32_t id, Status status) const {
+  if (status.ok()) return status;
+  // "query_canceled", which retire() asked for.
+  const ErrorDetail* detail = error_detail(status);
+  const bool cancelled =
+      detail != nullptr && (detail->kind == ErrorKind::kCancelled || detail->sqlstate == "57014");
+  if (!cancelled || !retired(id)) return status;
+  return retired_error(detail->sent == Sent::kNo ? Sent::kNo : Sent::kMaybe);
+}
+
+Status ConnectionPool::retired_error(Sent sent) const {
+  ErrorDetail detail;
+  detail.kind = ErrorKind::kConnection;
+  detail.pool = config_.id;
+  detail.endpoint = database_->endpoint();
+  detail.sent = sent;
+  return make_error(
+      std::move(detail),
+      "pool '" + config_.id + "': calls go to another database than " + database_->endpoint() +
+          " since this connection was taken, so it has ended" +
+          (sent == Sent::kNo ? "" : "; whether the statement took effect is unknown") +
+          "; take another, and begin your transaction anew");
 }
 
 void ConnectionPool::give_back_slowly(Lane& lane, uint32_t slot, bool discard) {

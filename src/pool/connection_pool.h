@@ -18,6 +18,7 @@
 #include "base/watchdog.h"
 #include "pool/executor.h"
 #include "pool/handoff.h"
+#include "pool/lent_connection.h"
 #include "pool/local_metrics.h"
 #include "pool/probe_session.h"
 #include "pool/stable_array.h"
@@ -52,7 +53,23 @@ class ConnectionPool final : public DatabasePool,
   // The caller keeps it for more than one statement, so that retire() ends it.
   void kept(const Lease& lease) {
     const uint32_t id = slot_of(lease);
-    lanes_[id & 1]->entries[id >> 1].kept = true;
+    entry_of(id).kept = true;
+  }
+  // The same for whoever speaks with the connection itself: returns the lease to hand out in the
+  // place of this one, which may then go.
+  Lease by_hand(const Lease& lease);
+  // Whether a lease that was kept may run a statement now.
+  Status check_lent(uint32_t slot) const;
+  Status check_inherited() const {
+    return born_ == fork_generation() ? Status::OK() : inherited_error();
+  }
+  // How a statement on one ended; a cancel that retire() asked for says so.
+  Status judge_kept(uint32_t slot, Status status) const;
+  Status check_retired(const Lease& lease) const {
+    return lease.retired() ? retired_error(Sent::kNo) : Status::OK();
+  }
+  Status judge_kept(const Lease& lease, Status status) const {
+    return judge_kept(slot_of(lease), std::move(status));
   }
 
   // Refuses what waits and cancels what runs, without waiting.
@@ -78,6 +95,7 @@ class ConnectionPool final : public DatabasePool,
     std::unique_ptr<Connection> connection;  // of the slot's holder, as is the next
     bool fresh = false;                      // made, but not used yet
     std::atomic<bool> kept{false};           // for more than one statement
+    std::unique_ptr<LentConnection> lent;    // by by_hand(), until that lease returns
     std::shared_ptr<ConnectionPool> pool;    // while the connection is open
     std::atomic<uint64_t> generation{0};
     std::atomic<TimePoint> expires{TimePoint::max()};
@@ -123,6 +141,8 @@ class ConnectionPool final : public DatabasePool,
   void queue_async(const std::shared_ptr<AsyncWaiter>& waiter, bool front);
   void complete_async(Lane& lane, const std::shared_ptr<AsyncWaiter>& waiter);
   Status inherited_error() const;
+  Status retired_error(Sent sent) const;
+  Entry& entry_of(uint32_t id) const { return lanes_[id & 1]->entries[id >> 1]; }
 
   // Does what a call of the handoff left to do.
   void perform(Lane& lane, Handoff::Work work);

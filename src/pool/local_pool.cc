@@ -164,30 +164,11 @@ Result<Lease> LocalPool::Parts::take(const Call& call) const {
 }
 
 Status LocalPool::Parts::check_retired(const Lease& lease) const {
-  return lease.retired() ? retired_error(Sent::kNo) : Status::OK();
-}
-
-Status LocalPool::Parts::retired_error(Sent sent) const {
-  ErrorDetail detail;
-  detail.kind = ErrorKind::kConnection;
-  detail.pool = config.id;
-  detail.endpoint = database->endpoint();
-  detail.sent = sent;
-  return make_error(
-      std::move(detail),
-      "pool '" + config.id + "': calls go to another database than " + database->endpoint() +
-          " since this connection was taken, so it has ended" +
-          (sent == Sent::kNo ? "" : "; whether the statement took effect is unknown") +
-          "; take another, and begin your transaction anew");
+  return connection_pool->check_retired(lease);
 }
 
 Status LocalPool::Parts::failed_on(Lease& lease, const Status& error, TimePoint begin) const {
-  Status status = finish(error, begin, -1);
-  // "query_canceled", which retire() asked for.
-  const ErrorDetail* detail = error_detail(status);
-  const bool cancelled =
-      detail != nullptr && (detail->kind == ErrorKind::kCancelled || detail->sqlstate == "57014");
-  if (cancelled && lease.retired()) status = retired_error(Sent::kMaybe);
+  const Status status = connection_pool->judge_kept(lease, finish(error, begin, -1));
   if (poisons_connection(status)) lease.discard();
   return status;
 }
@@ -273,9 +254,8 @@ Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatch
 
 Result<Lease> LocalPool::checkout(const QueryOptions& options) {
   const Parts& mine = parts();
-  ARROW_ASSIGN_OR_RAISE(Lease lease, mine.take(mine.call("checkout", options, true)));
-  mine.connection_pool->kept(lease);
-  return lease;
+  ARROW_ASSIGN_OR_RAISE(const Lease lease, mine.take(mine.call("checkout", options, true)));
+  return mine.connection_pool->by_hand(lease);
 }
 
 PoolStatus LocalPool::get_status() const {

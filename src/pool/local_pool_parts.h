@@ -67,7 +67,6 @@ struct LocalPool::Parts {
   Result<Lease> take(const Call& call) const;
   // Why a lease that was kept is of no use any more; OK if it is.
   Status check_retired(const Lease& lease) const;
-  Status retired_error(Sent sent) const;
   // Counts a statement that ended; returns its status with the origin filled in. `rows` below zero
   // where it returns none.
   Status finish(const Status& status, TimePoint begin, int64_t rows) const;

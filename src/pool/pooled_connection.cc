@@ -38,9 +38,10 @@ struct PooledConnection::State {
     return parts->call(sql, options, true);
   }
 
-  // Of a step that is no statement of the caller's.
+  // Of a step that is no statement of the caller's, while the lease is here.
   Status named(const Status& status) const {
-    return with_origin(status, parts->config.id, parts->database->endpoint());
+    return with_origin(parts->connection_pool->judge_kept(lease, status), parts->config.id,
+                       parts->database->endpoint());
   }
 
   Status end(bool commit, const CallContext& context) {
@@ -49,9 +50,10 @@ struct PooledConnection::State {
     if (commit) ARROW_RETURN_NOT_OK(parts->check_retired(lease));
     if (const auto reader = stream.lock()) (void)reader->detach();
     const Status status = commit ? lease->commit(context) : lease->rollback(context);
+    Status told = named(status);
     // After a failed roll-back nobody knows what the session still holds.
     if (!status.ok() && (poisons_connection(status) || !commit)) lease.discard();
-    return named(status);
+    return told;
   }
 };
 
@@ -95,8 +97,9 @@ void PooledConnection::open_async(std::shared_ptr<LocalPool> pool, QueryOptions 
         if (begin) {
           const Status status = state->lease->begin(context, *begin);
           if (!status.ok()) {
+            const Status told = state->named(status);
             if (poisons_connection(status)) state->lease.discard();
-            return done(state->named(status));
+            return done(told);
           }
         }
         done(PooledConnection(std::move(state)));
@@ -119,8 +122,9 @@ Result<PooledConnection> PooledConnection::open(std::shared_ptr<LocalPool> pool,
   if (begin) {
     const Status status = state->lease->begin(call.context, *begin);
     if (!status.ok()) {
+      Status told = state->named(status);
       if (poisons_connection(status)) state->lease.discard();
-      return state->named(status);
+      return told;
     }
   }
   return PooledConnection(std::move(state));
@@ -143,12 +147,10 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> PooledConnection::execute_stre
   Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
       state_->lease->query(call.context, sql, params, options.limits);
   if (!rows.ok()) {
-    const Status status = state_->parts->finish(rows.status(), call.began, -1);
-    if (poisons_connection(status)) state_->lease.discard();
-    return status;
+    return state_->parts->failed_on(state_->lease, rows.status(), call.began);
   }
-  auto stream =
-      std::make_shared<BorrowedStream>(state_->pool, *state_->parts, std::move(*rows), call.began);
+  auto stream = std::make_shared<BorrowedStream>(state_->pool, *state_->parts, state_->lease,
+                                                 std::move(*rows), call.began);
   state_->stream = stream;
   return stream;
 }

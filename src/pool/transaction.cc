@@ -32,8 +32,9 @@ class LocalTransaction final : public Transaction::State {
     const Call call = this->call(sql, options);
     Result<std::shared_ptr<arrow::RecordBatchReader>> rows =
         lease_->query(call.context, sql, params, options.limits);
-    if (!rows.ok()) return parts_.finish(rows.status(), call.began, -1);
-    auto stream = std::make_shared<BorrowedStream>(pool_, parts_, std::move(*rows), call.began);
+    if (!rows.ok()) return judged(parts_.finish(rows.status(), call.began, -1));
+    auto stream =
+        std::make_shared<BorrowedStream>(pool_, parts_, lease_, std::move(*rows), call.began);
     stream_ = stream;
     return stream;
   }
@@ -61,15 +62,15 @@ class LocalTransaction final : public Transaction::State {
 
   Status savepoint(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->savepoint(limit_.context(), name);
+    return judged(lease_->savepoint(limit_.context(), name));
   }
   Status release(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->release_savepoint(limit_.context(), name);
+    return judged(lease_->release_savepoint(limit_.context(), name));
   }
   Status rollback_to(std::string_view name) override {
     ARROW_RETURN_NOT_OK(ready());
-    return lease_->rollback_to_savepoint(limit_.context(), name);
+    return judged(lease_->rollback_to_savepoint(limit_.context(), name));
   }
 
   Status commit(const QueryOptions& options) override {
@@ -101,9 +102,13 @@ class LocalTransaction final : public Transaction::State {
   Call call(std::string_view sql, const QueryOptions& options) const {
     return parts_.call(sql, options, true);
   }
+  // While the lease is here.
+  Status judged(Status status) const {
+    return parts_.connection_pool->judge_kept(lease_, std::move(status));
+  }
   Status end(bool commit, const CallContext& context) {
     if (const auto reader = stream_.lock()) (void)reader->detach();
-    const Status status = commit ? lease_->commit(context) : lease_->rollback(context);
+    const Status status = judged(commit ? lease_->commit(context) : lease_->rollback(context));
     if (!status.ok() && (poisons_connection(status) || !commit)) {
       lease_.discard();
     } else {

@@ -128,9 +128,16 @@ TEST_F(Failover, what_callers_keep_ends_at_the_switch) {
   ASSERT_TRUE(manager->failover("a", "b").ok());
 
   EXPECT_TRUE(lease.retired());
-  const Status refused = connection.execute_query("select 1").status();
-  EXPECT_EQ(error_kind(refused), ErrorKind::kConnection) << refused;
-  EXPECT_EQ(error_detail(refused)->sent, Sent::kNo) << refused;
+  for (const Status& refused :
+       {connection.execute_query("select 1").status(),
+        lease->query_table({}, "select 1", {}, {}).status(),
+        lease->query({}, "select 1", {}, {}).status(), lease->execute({}, "select 1", {}).status(),
+        lease->describe({}, "select 1").status(), lease->begin({}, {}), lease->commit({}),
+        lease->validate({})}) {
+    EXPECT_EQ(error_kind(refused), ErrorKind::kConnection) << refused;
+    EXPECT_EQ(error_detail(refused)->sent, Sent::kNo) << refused;
+    EXPECT_EQ(error_detail(refused)->pool, "a") << refused;
+  }
   const Status commit = transaction.commit();
   EXPECT_EQ(error_kind(commit), ErrorKind::kConnection) << commit;
   EXPECT_NE(commit.message().find("begin your transaction anew"), std::string::npos) << commit;
@@ -145,23 +152,28 @@ TEST_F(Failover, what_callers_keep_ends_at_the_switch) {
 }
 
 TEST_F(Failover, a_statement_on_a_connection_that_was_kept_is_cancelled_at_the_switch) {
+  constexpr const char* kEndless =
+      "with recursive n(i) as (select 1 union all select i + 1 from n) insert into t select i from "
+      "n";
   auto manager = open(standby());
   ASSERT_TRUE(ready(*manager));
-  const auto left = *manager->pool("a");
-  Status fate;
-  std::thread caller([&] {
-    auto connection = *PooledConnection::open(left);
-    fate = connection
-               .execute(
-                   "with recursive n(i) as (select 1 union all select i + 1 from n) "
-                   "insert into t select i from n")
-               .status();
-  });
-  ASSERT_TRUE(until([&] { return left->get_status().active == 1; }));
-  ASSERT_TRUE(manager->failover("a", "b").ok());
-  caller.join();
-  EXPECT_EQ(error_kind(fate), ErrorKind::kConnection) << fate;
-  EXPECT_EQ((*left->execute_query("select * from t"))->num_rows(), 1);
+  for (const bool by_hand : {false, true}) {
+    const auto left = *manager->pool("a");
+    Status fate;
+    std::thread caller([&] {
+      if (by_hand) {
+        const Lease lease = *left->checkout();
+        fate = lease->execute({}, kEndless, {}).status();
+      } else {
+        fate = PooledConnection::open(left)->execute(kEndless).status();
+      }
+    });
+    ASSERT_TRUE(until([&] { return left->get_status().active == 1; }));
+    ASSERT_TRUE(until([&] { return manager->failover("a", by_hand ? "a" : "b").ok(); }));
+    caller.join();
+    EXPECT_EQ(error_kind(fate), ErrorKind::kConnection) << fate;
+    EXPECT_EQ((*left->execute_query("select * from t"))->num_rows(), 1);
+  }
 }
 
 TEST_F(Failover, a_forked_child_has_groups_of_its_own) {
