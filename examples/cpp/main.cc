@@ -3,6 +3,7 @@
 
 #include <arrow/table.h>
 
+#include <cenote/log.h>
 #include <cenote/manager.h>
 
 arrow::Status run(const char* database) {
@@ -20,6 +21,10 @@ arrow::Status run(const char* database) {
 }
 
 int main(int argc, char** argv) {
+  // A service puts its own logger here.
+  cenote::set_log_sink([](cenote::LogLevel, std::string_view part, std::string_view message) {
+    std::cerr << part << ": " << message << "\n";
+  });
   const arrow::Status status = run(argc > 1 ? argv[1] : "sqlite::memory:");
   if (!status.ok()) std::cerr << status.message() << "\n";
   return status.ok() ? 0 : 1;

@@ -68,7 +68,7 @@ struct PoolConfig {
   PoolOptions pool;
   HealthOptions health;
   // Asked before every connect, so that rotated passwords are taken up; must be thread-safe and
-  // quick. Empty: `config`'s.
+  // quick, and must not destroy the pool, whose thread may ask. Empty: `config`'s.
   std::function<Result<Credentials>()> credentials;
   // "host" or "host:port" of the servers of one database. Given: a DistributedPoolManager makes a
   // pool for each, and calls go to the one that takes writes; `failover` may say otherwise.
