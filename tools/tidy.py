@@ -47,6 +47,7 @@ PUBLIC = {
     "manager.h": "manager",
     "server.h": "base",
     "asio.h": "manager",
+    "log.h": "base",
 }
 PURE = {"cluster", "route", "failover", "partition"}
 # A driver that specialises another: the only way in which drivers include one another.
