@@ -1,6 +1,10 @@
 // Streams and transactions of a failover group.
 #include "manager/grouped_calls.h"
 
+#include <functional>
+#include <stop_token>
+#include <utility>
+
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 
@@ -32,6 +36,20 @@ class GroupStream final : public arrow::RecordBatchReader {
   const std::shared_ptr<FailoverGroup> group_;
   std::shared_ptr<GroupVisit> visit_;
   const std::shared_ptr<arrow::RecordBatchReader> rows_;
+};
+
+// Requested when either of two is.
+class EitherStop {
+ public:
+  EitherStop(std::stop_token one, std::stop_token other)
+      : one_(std::move(one), [this] { stop_.request_stop(); }),
+        other_(std::move(other), [this] { stop_.request_stop(); }) {}
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  const std::stop_callback<std::function<void()>> one_;
+  const std::stop_callback<std::function<void()>> other_;
 };
 
 // Each step asks first whether the group is still here: what a demoted server was told must not be
@@ -90,7 +108,10 @@ class GroupTransaction final : public Transaction::State {
   // The visit's token chains to the caller of begin(), not to this call's: both must end it.
   QueryOptions stoppable(const QueryOptions& options) {
     QueryOptions now = options;
-    if (!now.stop.stop_possible()) now.stop = visit_->stop();
+    now.stop = visit_->stop();
+    if (!options.stop.stop_possible()) return now;
+    either_ = std::make_unique<EitherStop>(options.stop, visit_->stop());
+    now.stop = either_->token();
     return now;
   }
   Status still_here() {
@@ -113,6 +134,7 @@ class GroupTransaction final : public Transaction::State {
 
   const std::shared_ptr<FailoverGroup> group_;
   const std::shared_ptr<GroupVisit> visit_;
+  std::unique_ptr<EitherStop> either_;  // of the last step, whose rows may still be read
   Transaction inner_;
 };
 
