@@ -46,6 +46,26 @@ if(CENOTE_MOLD AND NOT CENOTE_SANITIZE)
   add_link_options(-fuse-ld=mold)
 endif()
 
+# A sanitizer's builds read the headers that most files begin with once. Release builds do not: their objects are then the
+# same for the program, the tests and the Python package, and ccache compiles them once.
+function(cenote_precompile target)
+  if(NOT CENOTE_SANITIZE)
+    return()
+  endif()
+  if(NOT TARGET cenote_precompiled)
+    file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cc "")
+    add_library(cenote_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cc)
+    # Programs may share what is compiled for a library.
+    target_compile_options(cenote_flags INTERFACE -fPIC)
+    target_link_libraries(cenote_precompiled PRIVATE cenote_flags Arrow::arrow_shared)
+    target_precompile_headers(cenote_precompiled PRIVATE
+      <algorithm> <array> <atomic> <chrono> <condition_variable> <functional> <map> <memory> <mutex> <optional> <set>
+      <stop_token> <string> <string_view> <thread> <utility> <variant> <vector>
+      <arrow/record_batch.h> <arrow/result.h> <arrow/status.h> <arrow/table.h> <nlohmann/json.hpp>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM cenote_precompiled)
+endfunction()
+
 # cenote_part(<name> SOURCES … [DEPENDS part…] [LIBRARIES public…] [PRIVATE_LIBRARIES …])
 function(cenote_part name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
@@ -55,6 +75,7 @@ function(cenote_part name)
   target_link_libraries(cenote_${name}
     PUBLIC cenote_flags ${arg_DEPENDS} ${arg_LIBRARIES}
     PRIVATE ${arg_PRIVATE_LIBRARIES})
+  cenote_precompile(cenote_${name})
   set_property(GLOBAL APPEND PROPERTY CENOTE_PARTS cenote_${name})
 endfunction()
 
@@ -75,6 +96,7 @@ function(cenote_test name)
   endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags GTest::gtest GTest::gtest_main)
+  cenote_precompile(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
