@@ -247,7 +247,9 @@ TEST_F(GroupRace, a_group_ends_with_its_last_caller_and_leaves_no_thread) {
     auto threads = callers(
         group, [&](size_t, bool, const QueryOptions&) -> Result<int> { return lost(Sent::kNo); },
         [&](bool, const Result<int>&) { ++done; });
-    if (i % 2 == 1) ASSERT_TRUE(until([&] { return done > 20; }));
+    if (i % 2 == 1) {
+      ASSERT_TRUE(until([&] { return done > 20; }));
+    }
     if (i % 2 == 0) (void)group->switch_to("b", false);
     // Held callers wait for a change that comes with each check that passes.
     for (std::jthread& thread : threads) thread.request_stop();
