@@ -170,7 +170,7 @@ class Lease {
   void give_back() noexcept;
   // Closes it instead of returning it.
   void discard() noexcept;
-  // Calls go to another database by now: what runs here is cancelled, and should begin there anew.
+  // Calls go to another database by now: what runs here is cancelled, the next statement refused.
   bool retired() const;
 
  private:
@@ -215,7 +215,7 @@ class DatabasePool {
   virtual void clear() = 0;
   // The same where calls go to another database from here on: what callers keep (a lease by
   // LocalPool::checkout(), a connection, a transaction) ends too. A statement that runs on one is
-  // cancelled; of a connection or a transaction the next is refused (kConnection, not sent).
+  // cancelled, the next is refused (kConnection, not sent), and so is a commit.
   virtual void retire() = 0;
   // No checkout until resume(); waiters wait.
   virtual void pause() = 0;

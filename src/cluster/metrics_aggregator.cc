@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 namespace cenote::cluster {
@@ -116,62 +117,76 @@ Result<MetricsReport> metrics_report_from(const Json& value) {
   return report;
 }
 
-bool MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
+void MetricsAggregator::add(std::map<Key, MetricSample>* to, const MetricSample& sample) {
   const auto [at, made] = to->try_emplace({sample.name, sample.labels}, sample);
-  if (made) return true;
+  if (made) return;
   at->second.value += sample.value;
   for (size_t i = 0; i < std::min(at->second.counts.size(), sample.counts.size()); ++i) {
     at->second.counts[i] += sample.counts[i];
   }
-  return false;
 }
 
 bool MetricsAggregator::fits(const MetricSample& sample) const {
   const auto shape = shapes_.find(sample.name);
-  return shape == shapes_.end() ||
-         (shape->second.kind == sample.kind && shape->second.bounds == sample.bounds);
+  return shape == shapes_.end() || shape->second.samples == 0 || shape->second.is_of(sample);
 }
 
 void MetricsAggregator::hold(const MetricSample& sample) {
-  ++shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds, 0}).first->second.samples;
-}
-
-void MetricsAggregator::release(const MetricSample& sample) {
-  const auto shape = shapes_.find(sample.name);
-  if (shape != shapes_.end() && --shape->second.samples == 0) shapes_.erase(shape);
-}
-
-Status MetricsAggregator::take(std::string_view process, MetricsReport report) {
-  const auto found = processes_.find(process);
-  const MetricsReport none;
-  const MetricsReport& before = found == processes_.end() ? none : found->second.report;
-  // What it told before binds others, not itself.
-  for (const MetricSample& sample : before.samples) release(sample);
-  const auto odd = std::find_if(report.samples.begin(), report.samples.end(),
-                                [this](const MetricSample& each) { return !fits(each); });
-  if (odd != report.samples.end()) {
-    for (const MetricSample& sample : before.samples) hold(sample);
-    return make_error(ErrorKind::kData, "the metric " + odd->name + " of '" + std::string(process) +
-                                            "' has another kind or other bounds than elsewhere");
+  Shape& shape =
+      shapes_.try_emplace(sample.name, Shape{sample.kind, sample.bounds, 0}).first->second;
+  if (!shape.is_of(sample)) {
+    // Whoever had the former shape is gone, and what they counted goes with it.
+    shape = {sample.kind, sample.bounds, 0};
+    std::erase_if(ended_, [&](const auto& each) { return each.first.first == sample.name; });
   }
-  for (const MetricSample& sample : report.samples) hold(sample);
-  if (found != processes_.end() && before.incarnation != report.incarnation) fold(before);
+  ++shape.samples;
+}
+
+void MetricsAggregator::release(const Process& process) {
+  if (process.left) return;
+  for (const MetricSample& sample : process.report.samples) --shapes_.at(sample.name).samples;
+}
+
+std::vector<std::string> MetricsAggregator::take(std::string_view process, MetricsReport report) {
+  const auto found = processes_.find(process);
+  // What it told before binds others, not itself.
+  if (found != processes_.end()) release(found->second);
+  std::set<std::string> odd;
+  left_out_ += std::erase_if(report.samples, [&](const MetricSample& sample) {
+    if (!fits(sample)) {
+      odd.insert(sample.name);
+      return true;
+    }
+    hold(sample);
+    return false;
+  });
+  if (found != processes_.end() && found->second.report.incarnation != report.incarnation) {
+    fold(found->second.report);
+  }
   processes_.insert_or_assign(std::string(process), Process{std::move(report), false});
-  return Status::OK();
+  return {odd.begin(), odd.end()};
 }
 
 void MetricsAggregator::fold(const MetricsReport& report) {
   for (const MetricSample& sample : report.samples) {
     // One that changed its kind with a restart counts anew.
-    if (sample.kind == MetricKind::kGauge || !fits(sample)) continue;
-    if (add(&ended_, sample)) hold(sample);
+    const auto shape = shapes_.find(sample.name);
+    if (sample.kind == MetricKind::kGauge || !shape->second.is_of(sample)) continue;
+    add(&ended_, sample);
   }
+}
+
+// Gauges count while their process reports; of one that left, what no other shape took over.
+bool MetricsAggregator::counts(const Process& process, const MetricSample& sample) const {
+  if (!process.left) return true;
+  return sample.kind != MetricKind::kGauge && shapes_.find(sample.name)->second.is_of(sample);
 }
 
 // Kept apart for a while: it may come back with the same totals, which must not count twice.
 void MetricsAggregator::forget(std::string_view process) {
   const auto found = processes_.find(process);
   if (found == processes_.end()) return;
+  release(found->second);
   found->second.left = true;
   size_t left = 0;
   for (const auto& [id, each] : processes_) left += each.left ? 1 : 0;
@@ -179,7 +194,6 @@ void MetricsAggregator::forget(std::string_view process) {
   const auto oldest = std::find_if(processes_.begin(), processes_.end(), [&](const auto& each) {
     return each.second.left && each.first != process;
   });
-  for (const MetricSample& sample : oldest->second.report.samples) release(sample);
   fold(oldest->second.report);
   processes_.erase(oldest);
 }
@@ -188,7 +202,7 @@ std::vector<MetricSample> MetricsAggregator::total() const {
   std::map<Key, MetricSample> sums = ended_;
   for (const auto& [id, process] : processes_) {
     for (const MetricSample& sample : process.report.samples) {
-      if (!process.left || sample.kind != MetricKind::kGauge) add(&sums, sample);
+      if (counts(process, sample)) add(&sums, sample);
     }
   }
   std::vector<MetricSample> all;
@@ -205,8 +219,7 @@ void MetricsAggregator::each(std::string_view name, const Take& take) const {
   }
   for (const auto& [id, process] : processes_) {
     for (const MetricSample& sample : process.report.samples) {
-      const bool counts = !process.left || sample.kind != MetricKind::kGauge;
-      if (counts && sample.name == name) take(sample);
+      if (sample.name == name && counts(process, sample)) take(sample);
     }
   }
 }

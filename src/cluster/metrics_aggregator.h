@@ -46,9 +46,12 @@ Result<MetricsReport> metrics_report_from(const Json& value);
 
 class MetricsAggregator {
  public:
-  // A report of a newer incarnation adds to what the older ones counted. kData for a report that
-  // does not fit the others (another kind or other bounds under the same name).
-  Status take(std::string_view process, MetricsReport report);
+  // A report of a newer incarnation adds to what the older ones counted. What does not fit those of
+  // the other processes (another kind or other bounds under the same name, as while versions are
+  // mixed) is left out; returns the names of that, each once. As soon as nobody reports the former
+  // shape any more, the new one counts, from there on.
+  std::vector<std::string> take(std::string_view process, MetricsReport report);
+  uint64_t left_out() const { return left_out_; }  // samples, ever
   // Its gauges are gone, its counters stay.
   void forget(std::string_view process);
 
@@ -61,8 +64,7 @@ class MetricsAggregator {
 
  private:
   using Key = std::pair<std::string, std::string>;  // name, labels
-  // True if it is the first of its key.
-  static bool add(std::map<Key, MetricSample>* to, const MetricSample& sample);
+  static void add(std::map<Key, MetricSample>* to, const MetricSample& sample);
 
   struct Process {
     MetricsReport report;
@@ -72,11 +74,15 @@ class MetricsAggregator {
   struct Shape {
     MetricKind kind;
     std::vector<double> bounds;
-    size_t samples;  // of processes_ and ended_
+    size_t samples;  // of processes that report: only those bind others
+    bool is_of(const MetricSample& sample) const {
+      return kind == sample.kind && bounds == sample.bounds;
+    }
   };
   bool fits(const MetricSample& sample) const;
   void hold(const MetricSample& sample);
-  void release(const MetricSample& sample);
+  void release(const Process& process);
+  bool counts(const Process& process, const MetricSample& sample) const;
   // Adds what ended to ended_.
   void fold(const MetricsReport& report);
   // Every sample of that name that counts, one by one.
@@ -86,6 +92,7 @@ class MetricsAggregator {
   std::map<std::string, Process, std::less<>> processes_;
   // Kept beside, so that a report costs the same among two processes and among thousands.
   std::map<std::string, Shape, std::less<>> shapes_;
+  uint64_t left_out_ = 0;
   std::map<Key, MetricSample> ended_;  // counters and histograms of ended incarnations
 };
 

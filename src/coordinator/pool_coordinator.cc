@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kRanked = 3;
 constexpr size_t kMostClients = 10'000;
+constexpr size_t kMostOddMetrics = 1'000;  // whose names are remembered
 constexpr Duration kClientSilence = std::chrono::minutes(3);
 // What this process counts itself. A node's name has no blank.
 constexpr const char* kOwn = "the coordinator";
@@ -178,22 +179,41 @@ Status PoolCoordinator::report_metrics(std::string_view node_id, cluster::Metric
       return refuse(Refusal::kNotFound, "there is no node '" + std::string(node_id) + "'");
     }
   }
-  const Lock sums(sums_);
-  const Status taken = metrics_.take(node_id, std::move(report));
-  return taken.ok() ? taken : refuse(Refusal::kInvalid, taken.message());
+  take_metrics(std::string(node_id), std::move(report));
+  return Status::OK();
 }
 
 Status PoolCoordinator::report_client_metrics(std::string_view client_id,
                                               cluster::MetricsReport report) {
-  const Lock sums(sums_);
-  if (!clients_.contains(client_id) && clients_.size() >= kMostClients) {
-    return refuse(Refusal::kBusy, std::to_string(kMostClients) +
-                                      " clients report already; this one is not counted");
+  {
+    const Lock sums(sums_);
+    if (!clients_.contains(client_id) && clients_.size() >= kMostClients) {
+      return refuse(Refusal::kBusy, std::to_string(kMostClients) +
+                                        " clients report already; this one is not counted");
+    }
+    clients_.insert_or_assign(std::string(client_id), Clock::now());
   }
-  const Status taken = metrics_.take(client_name(client_id), std::move(report));
-  if (!taken.ok()) return refuse(Refusal::kInvalid, taken.message());
-  clients_.insert_or_assign(std::string(client_id), Clock::now());
+  take_metrics(client_name(client_id), std::move(report));
   return Status::OK();
+}
+
+void PoolCoordinator::take_metrics(const std::string& process, cluster::MetricsReport report) {
+  std::vector<std::string> odd;
+  {
+    const Lock sums(sums_);
+    odd = metrics_.take(process, std::move(report));
+    // Each report would say it again.
+    std::erase_if(odd, [this](const std::string& name) {
+      return odd_metrics_.size() >= kMostOddMetrics || !odd_metrics_.insert(name).second;
+    });
+  }
+  for (const std::string& name : odd) {
+    log(LogLevel::kWarning, "coordinator",
+        "the metric " + name + " of '" + process +
+            "' has another kind or other bounds than that of others, as while versions are mixed: "
+            "it is left out of the sums until all have the same "
+            "(cenote_metrics_left_out_total)");
+  }
 }
 
 Result<Json> PoolCoordinator::drain(std::string_view node_id, bool on, const Change& change) {
@@ -390,6 +410,8 @@ void PoolCoordinator::tick() {
     const Lock sums(sums_);
     for (const std::string& id : gone) metrics_.forget(id);
     forget_silent_clients(Clock::now());
+    own.push_back(cluster::counter_sample("cenote_metrics_left_out_total",
+                                          static_cast<double>(metrics_.left_out())));
     (void)metrics_.take(kOwn, {1, std::move(own)});
   }
   announce();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -193,6 +194,8 @@ class PoolCoordinator {
   void delete_records(const std::vector<std::string>& node_ids);
   // Tells the listener if something visible moved since the last time.
   void announce();
+  // Those of one process into the sums; says once of a metric that it did not fit.
+  void take_metrics(const std::string& process, cluster::MetricsReport report);
 
   const Options options_;
   const std::unique_ptr<Store> store_;
@@ -217,6 +220,7 @@ class PoolCoordinator {
   // Apart from the rest, because adding up takes long; never held together with state_.
   mutable Mutex sums_;
   cluster::MetricsAggregator metrics_ CENOTE_GUARDED_BY(sums_);
+  std::set<std::string> odd_metrics_ CENOTE_GUARDED_BY(sums_);  // names that were left out once
   // When clients reported last.
   std::map<std::string, TimePoint, std::less<>> clients_ CENOTE_GUARDED_BY(sums_);
 };

@@ -25,7 +25,9 @@ Ejection::Ejection(const std::vector<Member>& members, LoadBalanceAlgorithm algo
                    uint64_t seed, Options options)
     : options_(std::move(options)),
       tier_(tier_of(members)),
-      balancer_(route::make_load_balancer(algorithm, seed)) {
+      balancer_(route::make_load_balancer(algorithm, seed)),
+      weighs_(algorithm == LoadBalanceAlgorithm::kP2cEwma ||
+              algorithm == LoadBalanceAlgorithm::kLeastConnections) {
   members_.reserve(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     members_.push_back(
@@ -156,9 +158,14 @@ size_t Ejection::choose(bool write, const std::vector<bool>& tried, TimePoint no
     if (now >= state.breaker.open_until() && state.breaker.allow(now)) return i;
   }
   const auto open = [&](size_t i) { return fits(i) && (panic_ || !out(i)); };
+  constexpr double kWhole = 1ULL << 32;
   for (int draw = 0; draw < kDraws; ++draw) {
     const size_t i = balancer_->choose(tier_, now, random);
-    if (open(i)) return i;
+    // The low half: algorithms draw from the high one.
+    const double where = static_cast<double>(random & 0xffffffff) / kWhole;
+    // Of who has just come back most draws are passed on.
+    const bool held_back = !weighs_ && where >= members_[i].load->share(now);
+    if (open(i) && !held_back) return i;
     random = random * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX
   }
   for (size_t i = 0; i < size(); ++i) {

@@ -82,6 +82,7 @@ class Ejection {
   std::vector<State> members_;
   route::Tier tier_;
   std::unique_ptr<route::LoadBalancer> balancer_;
+  const bool weighs_;  // the algorithm knows of slow starts by itself
   bool panic_ = false;
 };
 

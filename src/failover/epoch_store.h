@@ -12,6 +12,9 @@
 
 namespace cenote::failover {
 
+// The reason of a switch that a person asked for, by which other processes know it for one.
+inline constexpr std::string_view kByOperator = "an operator asked for it";
+
 struct Record {
   uint64_t epoch = 0;  // 0: nothing was decided yet, the preferred target is active
   std::string target;

@@ -277,8 +277,14 @@ StandbySwitch::Output StandbySwitch::decided(const Record& record, TimePoint now
   const size_t from = active_;
   epoch_ = record.epoch;
   settle();
+  by_operator_ = false;
+  // Whichever process was told.
+  const bool by_operator = record.reason == kByOperator;
+  if (by_operator) {
+    latched_ = false;
+    switches_.clear();
+  }
   if (found == names_.end()) {
-    by_operator_ = false;
     tell(&out, Event::Kind::kFollowed, from, record.target,
          "another process chose '" + record.target +
              "', which is no target here: make the "
@@ -288,7 +294,7 @@ StandbySwitch::Output StandbySwitch::decided(const Record& record, TimePoint now
   }
   active_ = static_cast<size_t>(found - names_.begin());
   if (active_ != from) {
-    if (!std::exchange(by_operator_, false)) switches_.push_back(now);
+    if (!by_operator) switches_.push_back(now);
     switched_at_ = now;
     failures_ = 0;
     failing_since_.reset();
@@ -345,7 +351,7 @@ Result<StandbySwitch::Output> StandbySwitch::ask(std::string_view to, TimePoint 
   latched_ = false;
   switches_.clear();
   by_operator_ = true;
-  propose(target, "an operator asked for it", now, &out);
+  propose(target, std::string(kByOperator), now, &out);
   return out;
 }
 
@@ -367,7 +373,7 @@ size_t StandbySwitch::reader() const {
 StandbySwitch::Gate StandbySwitch::reads() const {
   if (state_ != State::kConfirm && state_ != State::kSwitching) return Gate::kOpen;
   if (is_well(active_)) return Gate::kOpen;
-  return stays_told_ && reader() != active_ ? Gate::kOpen : Gate::kHeld;
+  return (stays_told_ || latched_) && reader() != active_ ? Gate::kOpen : Gate::kHeld;
 }
 
 std::string StandbySwitch::why() const {

@@ -265,7 +265,7 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::Parts::open_endpoints
 Result<std::vector<std::shared_ptr<LocalPool>>> DistributedPoolManager::Parts::take_out(
     std::string_view id) {
   std::shared_ptr<FailoverGroup> ended;  // behind the locks: its threads are joined
-  const Lock change(changing_);
+  const Lock change(changing());
   Lock lock(mutex_);
   own_groups();
   std::vector<std::shared_ptr<LocalPool>> pools;
@@ -305,6 +305,8 @@ Result<std::vector<std::shared_ptr<LocalPool>>> DistributedPoolManager::Parts::t
 
 void DistributedPoolManager::Parts::leave_groups_to_parent() {
   groups_born_ = fork_generation();
+  (void)changing_.release();  // another thread of the parent may hold it
+  changing_ = std::make_unique<Mutex>();
   // Destroying them would wait for threads that are not here.
   auto left = std::make_unique<std::vector<std::shared_ptr<FailoverGroup>>>(std::move(groups_));
   (void)left.release();

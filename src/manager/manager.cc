@@ -148,7 +148,7 @@ Result<std::shared_ptr<LocalPool>> DistributedPoolManager::create_pool(PoolConfi
   std::shared_ptr<LocalPool> made;
   Status joined;
   {
-    const Lock change(parts_->changing_);
+    const Lock change(parts_->changing());
     ARROW_ASSIGN_OR_RAISE(made, parts_->open_pool(std::move(config)));
     if (joins) joined = parts_->join(id, *made->config().failover);
   }
@@ -174,10 +174,10 @@ Status DistributedPoolManager::Parts::unknown(std::string_view id) const {
   if (left_behind()) return make_error(ErrorKind::kInterface, pool + ": " + kLeftBehind);
   if (router() != nullptr && router()->view().targets(id) != nullptr) {
     return make_error(ErrorKind::kUnknownPool,
-                      pool + " is not this process's own but the nodes' (" +
+                      pool + " is not this process's own: nodes serve it (" +
                           router()->view().explain(id) +
-                          "): calls by its id go there; what it is, and whether it is, their "
-                          "configuration says");
+                          "), so calls by its id go there; to remove or change it, change their "
+                          "configuration");
   }
   std::string known;
   for (const std::string& each : known_ids()) known += (known.empty() ? "" : ", ") + each;
@@ -199,7 +199,7 @@ void DistributedPoolManager::Parts::retire(std::vector<std::shared_ptr<LocalPool
 }
 
 Status DistributedPoolManager::replace_pools(std::vector<PoolConfig> pools, Deadline deadline) {
-  const Lock change(parts_->changing_);
+  const Lock change(parts_->changing());
   const std::vector<std::shared_ptr<LocalPool>> before = parts_->pools();
   const Parts::Groups groups = parts_->groups();
   Parts::Pools after;

@@ -36,7 +36,13 @@ struct DistributedPoolManager::Parts {
 
   // One change of the list of pools at a time: a reload and a roll-out may come together. Held
   // while pools open, never while one drains; no call waits for it. Taken before mutex_.
-  Mutex changing_;
+  std::unique_ptr<Mutex> changing_ = std::make_unique<Mutex>();
+  // A forked child's is its own: nobody there would let go of its parent's.
+  Mutex& changing() {
+    const Lock lock(mutex_);
+    own_groups();
+    return *changing_;
+  }
   mutable Mutex mutex_;  // guards the list of pools; never held while a pool works
   // Shared: a query in flight outlives the removal of its pool. A vector keeps the order of making;
   // pools are few.

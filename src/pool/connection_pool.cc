@@ -11,11 +11,6 @@ namespace {
 
 constexpr Duration kFresh = std::chrono::seconds(1);
 
-// A lease's slot: the lane in the lowest bit.
-constexpr uint32_t lease_slot(uint32_t lane, uint32_t slot) {
-  return (slot << 1) | lane;
-}
-
 }  // namespace
 
 void Lease::give_back() noexcept {
@@ -80,27 +75,31 @@ bool ConnectionPool::stale(const Entry& entry, TimePoint now) const {
          now >= entry.expires.load(std::memory_order_relaxed) || !entry.connection->usable();
 }
 
-Lease ConnectionPool::lease_of(Lane& lane, uint32_t slot) {
-  return make_lease(lane.entries[slot].connection.get(), lease_slot(lane.index, slot));
+Lease ConnectionPool::lease_of(Lane& lane, uint32_t slot, bool by_hand) {
+  Entry& entry = lane.entries[slot];
+  const uint32_t id = lease_slot(lane.index, slot);
+  if (!by_hand) return make_lease(entry.connection.get(), id);
+  entry.kept = true;
+  return make_lease(&*entry.lent, id);
 }
 
 Result<Lease> ConnectionPool::checkout(const CallContext& context, Access access,
-                                       std::string_view tag, TimePoint now) {
+                                       std::string_view tag, TimePoint now, bool by_hand) {
   if (born_ != fork_generation()) return inherited_error();
   Lane& lane = lane_of(access);
   const std::optional<Handoff::Taken> taken = lane.handoff.try_take(now, tag);
   if (taken && now - taken->idle_since < config_.pool.validate_after_idle &&
       !stale(lane.entries[taken->slot], now)) {
     metrics_->got_connection(Duration::zero());
-    return lease_of(lane, taken->slot);
+    return lease_of(lane, taken->slot, by_hand);
   }
-  return checkout_slowly(lane, context, tag, taken, now);
+  return checkout_slowly(lane, context, tag, taken, now, by_hand);
 }
 
 Result<Lease> ConnectionPool::checkout_slowly(Lane& lane, const CallContext& context,
                                               std::string_view tag,
-                                              std::optional<Handoff::Taken> taken,
-                                              TimePoint began) {
+                                              std::optional<Handoff::Taken> taken, TimePoint began,
+                                              bool by_hand) {
   // A holder that lost its core may need no more than a turn to return what it has; that is cheaper
   // than to sleep and be woken.
   if (!taken) {
@@ -110,7 +109,7 @@ Result<Lease> ConnectionPool::checkout_slowly(Lane& lane, const CallContext& con
   for (;;) {
     if (taken && prove_alive(lane, *taken, context)) {
       metrics_->got_connection(Clock::now() - began);
-      return lease_of(lane, taken->slot);
+      return lease_of(lane, taken->slot, by_hand);
     }
     Waiter waiter;
     waiter.context = context;
@@ -218,16 +217,10 @@ void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard
   if (born_ != fork_generation()) return;
   Lane& lane = *lanes_[id & 1];
   const uint32_t slot = id >> 1;
-  Entry& entry = lane.entries[slot];
-  if (entry.kept.load(std::memory_order_relaxed)) {
-    // The lease whose place another took.
-    if (entry.lent != nullptr && entry.lent.get() != connection) return;
-    entry.kept = false;
-    entry.lent.reset();  // may be `connection`
-    connection = entry.connection.get();
-  }
   const TimePoint now = Clock::now();
   metrics_->returned_connection(now - lane.handoff.since(slot));
+  Entry& entry = lane.entries[slot];
+  if (entry.kept.load(std::memory_order_relaxed)) entry.kept = false;
   const bool clean = !discard && !stale(entry, now) && !connection->dirty();
   // After this the pool may be gone: whoever closed the connection may have been its last owner.
   if (clean && lane.handoff.release(slot, now)) return;
@@ -237,14 +230,6 @@ void ConnectionPool::give_back(uint32_t id, Connection* connection, bool discard
 bool ConnectionPool::retired(uint32_t id) const {
   return entry_of(id).generation.load(std::memory_order_relaxed) <
          retired_before_.load(std::memory_order_relaxed);
-}
-
-Lease ConnectionPool::by_hand(const Lease& lease) {
-  const uint32_t id = slot_of(lease);
-  Entry& entry = entry_of(id);
-  entry.lent = std::make_unique<LentConnection>(*entry.connection, *this, id);
-  entry.kept = true;
-  return make_lease(entry.lent.get(), id);
 }
 
 Status ConnectionPool::check_lent(uint32_t id) const {

@@ -38,8 +38,9 @@ class ConnectionPool final : public DatabasePool,
     return checkout(context, access, tag, Clock::now());
   }
   // For a caller that knows what time it is: a reading of the clock costs a fifth of a checkout.
+  // `by_hand`: for one who speaks with the connection itself, and keeps it.
   Result<Lease> checkout(const CallContext& context, Access access, std::string_view tag,
-                         TimePoint now);
+                         TimePoint now, bool by_hand = false);
   void checkout_async(const CallContext& context, Access access, std::string tag,
                       Completion<Lease> done) override;
   PoolStatus status() const override;
@@ -55,9 +56,6 @@ class ConnectionPool final : public DatabasePool,
     const uint32_t id = slot_of(lease);
     entry_of(id).kept = true;
   }
-  // The same for whoever speaks with the connection itself: returns the lease to hand out in the
-  // place of this one, which may then go.
-  Lease by_hand(const Lease& lease);
   // Whether a lease that was kept may run a statement now.
   Status check_lent(uint32_t slot) const;
   Status check_inherited() const {
@@ -95,7 +93,7 @@ class ConnectionPool final : public DatabasePool,
     std::unique_ptr<Connection> connection;  // of the slot's holder, as is the next
     bool fresh = false;                      // made, but not used yet
     std::atomic<bool> kept{false};           // for more than one statement
-    std::unique_ptr<LentConnection> lent;    // by by_hand(), until that lease returns
+    std::optional<LentConnection> lent;      // the connection as who takes it by hand sees it
     std::shared_ptr<ConnectionPool> pool;    // while the connection is open
     std::atomic<uint64_t> generation{0};
     std::atomic<TimePoint> expires{TimePoint::max()};
@@ -130,8 +128,8 @@ class ConnectionPool final : public DatabasePool,
     return access == Access::kReadOnly && lanes_.size() > 1 ? *lanes_[1] : *lanes_[0];
   }
   Result<Lease> checkout_slowly(Lane& lane, const CallContext& context, std::string_view tag,
-                                std::optional<Handoff::Taken> taken, TimePoint began);
-  Lease lease_of(Lane& lane, uint32_t slot);
+                                std::optional<Handoff::Taken> taken, TimePoint began, bool by_hand);
+  Lease lease_of(Lane& lane, uint32_t slot, bool by_hand = false);
   bool stale(const Entry& entry, TimePoint now) const;
   // Whether a taken connection may be handed out; the caller closes it if not.
   bool prove_alive(Lane& lane, const Handoff::Taken& taken, const CallContext& context);
@@ -142,6 +140,8 @@ class ConnectionPool final : public DatabasePool,
   void complete_async(Lane& lane, const std::shared_ptr<AsyncWaiter>& waiter);
   Status inherited_error() const;
   Status retired_error(Sent sent) const;
+  // A lease's slot: the lane in its lowest bit.
+  static uint32_t lease_slot(uint32_t lane, uint32_t slot) { return (slot << 1) | lane; }
   Entry& entry_of(uint32_t id) const { return lanes_[id & 1]->entries[id >> 1]; }
 
   // Does what a call of the handoff left to do.

@@ -78,6 +78,7 @@ void ConnectionPool::install(Lane& lane, uint32_t slot, std::unique_ptr<Connecti
   lane.entries.grow_to(slot + 1);
   Entry& entry = lane.entries[slot];
   entry.connection = std::move(connection);
+  entry.lent.emplace(*entry.connection, *this, lease_slot(lane.index, slot));
   entry.fresh = true;
   entry.pool = shared_from_this();
   entry.generation = generation;

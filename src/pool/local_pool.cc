@@ -156,8 +156,9 @@ Status LocalPool::Parts::finish(const Status& status, TimePoint begin, int64_t r
   return with_origin(status, config.id, database->endpoint());
 }
 
-Result<Lease> LocalPool::Parts::take(const Call& call) const {
-  Result<Lease> lease = connection_pool->checkout(call.wait, call.access, call.tag, call.began);
+Result<Lease> LocalPool::Parts::take(const Call& call, bool by_hand) const {
+  Result<Lease> lease =
+      connection_pool->checkout(call.wait, call.access, call.tag, call.began, by_hand);
   if (lease.ok()) return lease;
   metrics->failed();
   return with_origin(lease.status(), config.id, database->endpoint());
@@ -254,8 +255,7 @@ Result<int64_t> LocalPool::ingest(const IngestTarget& target, arrow::RecordBatch
 
 Result<Lease> LocalPool::checkout(const QueryOptions& options) {
   const Parts& mine = parts();
-  ARROW_ASSIGN_OR_RAISE(const Lease lease, mine.take(mine.call("checkout", options, true)));
-  return mine.connection_pool->by_hand(lease);
+  return mine.take(mine.call("checkout", options, true), true);
 }
 
 PoolStatus LocalPool::get_status() const {

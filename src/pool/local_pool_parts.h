@@ -64,7 +64,7 @@ struct LocalPool::Parts {
   Call call(std::string_view sql, const QueryOptions& options, bool writes) const;
   // Of a commit: `options`, else the limit.
   CallContext commit_context(const QueryOptions& options, const StepLimit& limit) const;
-  Result<Lease> take(const Call& call) const;
+  Result<Lease> take(const Call& call, bool by_hand = false) const;
   // Why a lease that was kept is of no use any more; OK if it is.
   Status check_retired(const Lease& lease) const;
   // Counts a statement that ended; returns its status with the origin filled in. `rows` below zero

@@ -36,11 +36,12 @@ def certificates(folder: pathlib.Path, addresses: Sequence[str]) -> None:
 
 
 def own_database(folder: pathlib.Path, name: str) -> dict[str, Any]:
-    """A pool of one machine alone, whose table `who` says its name."""
+    """A pool of one machine alone, whose table `who` says its name; `written` is for who writes."""
     database = folder / f"{name}.db"
     with contextlib.closing(sqlite3.connect(database)) as made:
         made.execute("create table who (name text)")
         made.execute("insert into who values (?)", [name])
+        made.execute("create table written (row integer)")
         made.commit()
     return {"type": "sqlite", "config": {"database": str(database)}}
 

@@ -1,10 +1,12 @@
 """One client of a cluster, in a namespace of its own: reads all the time and says as JSON lines what it sees.
 
-Arguments: its configuration, and how many threads read. Lines on its standard input are told to it: "recover".
+Arguments: its configuration, and how many threads read. Lines on its standard input are told to it: "recover", and
+"write", from where on it writes too.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -61,6 +63,16 @@ def read(pool: cenote.DistributedDatabasePool) -> None:
         time.sleep(READ_INTERVAL)
 
 
+def write(pool: cenote.DistributedDatabasePool) -> None:
+    for row in itertools.count(1):
+        try:
+            pool.sync.execute("main_db", f"insert into written values ({row})", timeout=READ_TIMEOUT)
+            say(kind="write", ok=True, row=row)
+        except cenote.DbPoolError as error:
+            say(kind="write", row=row, error=str(error), retryable=error.retryable)
+        time.sleep(READ_INTERVAL)
+
+
 def main() -> None:
     pool = cenote.DistributedDatabasePool.from_yaml(sys.argv[1])
     for work in (watch, *[read] * int(sys.argv[2])):
@@ -68,6 +80,8 @@ def main() -> None:
     for line in sys.stdin:
         if line.strip() == "recover":
             pool.recover()
+        elif line.strip() == "write":
+            threading.Thread(target=write, args=(pool,), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ class Sample:
     """What the client saw at a time, which all namespaces share."""
 
     at: float
-    kind: str  # "state" or "read"
+    kind: str  # "state", "read" or "write"
     state: str = ""
     cause: str = ""
     nodes: int = 0
@@ -38,6 +39,8 @@ class Sample:
     stale: bool = False
     source: str = ""
     error: str = ""
+    retryable: bool = False
+    row: int = 0  # of a write
     detection: float = 0.0  # sums of the exported histograms
     recovery: float = 0.0
 
@@ -81,6 +84,14 @@ class Cluster(Machines):
         """All that the client said so far."""
         text = (self.folder / f"{CLIENT}.out").read_text()
         return [Sample(**json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def written(self) -> list[int]:
+        """What all of the nodes' databases hold of the client's writes."""
+        rows: list[int] = []
+        for name in NODES:
+            with contextlib.closing(sqlite3.connect(self.folder / f"{name}.db")) as database:
+                rows += [row for (row,) in database.execute("select row from written")]
+        return rows
 
     def wait(self, wanted: Callable[[Sample], bool], what: str, since: float = 0.0, seconds: float = 60) -> Sample:
         """The first such sample that was taken since then."""

@@ -124,6 +124,24 @@ TEST_F(Routing, a_pool_that_is_elsewhere_answers_as_one_of_our_own) {
   EXPECT_TRUE(manager_->list_pools().empty());
 }
 
+TEST_F(Routing, who_would_remove_a_pool_of_the_nodes_is_told_whose_it_is) {
+  serve("n1");
+  serve("n2");
+  publish();
+  open();
+  ASSERT_TRUE(ask().ok());
+  for (const Status& status : {manager_->remove_pool("main_db", Deadline::in(seconds(1))),
+                               manager_->pool("main_db").status()}) {
+    EXPECT_EQ(error_kind(status), ErrorKind::kUnknownPool) << status;
+    for (const char* part : {"nodes serve it", "n1 is up", "n2 is up", "their configuration"}) {
+      EXPECT_NE(status.message().find(part), std::string::npos) << status;
+    }
+  }
+  EXPECT_TRUE(ask().ok());
+  const Status none = manager_->remove_pool("none", Deadline::in(seconds(1)));
+  EXPECT_NE(none.message().find("there is no pool 'none'"), std::string::npos) << none;
+}
+
 TEST_F(Routing, every_algorithm_reaches_a_node) {
   serve("n1");
   publish();

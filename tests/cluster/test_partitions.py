@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -86,6 +87,40 @@ def test_manual_recovery_waits_for_the_operator(tmp_path: pathlib.Path) -> None:
         assert made.samples()[-1].state in ("", "local")
         made.tell("recover")
         made.wait_for_state("connected", local.at)
+
+
+def test_a_node_with_manual_recovery_comes_back_at_sighup(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, recovery_strategy="manual") as made:
+        log = made.folder / "n1.log"
+        made.network.cut(["n1"])
+        node_status(made, "n1", "local")
+        made.network.heal()
+        partitions.eventually(lambda: "operator's word" in log.read_text())
+        assert '"to":"connected"' not in log.read_text(), "it did not wait"
+        made.processes["n1"].send_signal(signal.SIGHUP)
+        node_status(made, "n1", "connected")
+        assert "told to recover" in log.read_text()
+
+
+def test_a_write_that_local_mode_refuses_says_so_and_is_nowhere(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, local_cache_ttl="3s") as made:
+        made.tell("write")
+        made.wait(lambda seen: seen.kind == "write" and seen.ok, "a write")
+        made.network.cut([CLIENT, "n1"])
+        local = made.wait_for_state("local", 0)
+        refused = made.wait(lambda seen: "the write was not sent" in seen.error, "a refused write", local.at)
+        assert refused.error.startswith("PARTITIONED: pool 'main_db'")
+        assert "reads go on" in refused.error
+        assert refused.retryable
+        made.wait(lambda seen: seen.kind == "read" and seen.ok and seen.stale, "a read after it", refused.at)
+        made.network.heal()
+        connected = made.wait_for_state("connected", refused.at)
+        made.wait(lambda seen: seen.kind == "write" and seen.ok, "a write after all", connected.at)
+        seen = [each for each in made.samples() if each.kind == "write"]
+        rows = made.written()
+        assert len(rows) == len(set(rows)), "a write took effect twice"
+        assert {each.row for each in seen if each.ok} <= set(rows)
+        assert not {each.row for each in seen if each.error.startswith("PARTITIONED")} & set(rows)
 
 
 def test_past_its_time_the_cached_view_serves_reads_and_then_nothing(tmp_path: pathlib.Path) -> None:

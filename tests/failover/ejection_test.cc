@@ -2,6 +2,7 @@
 #include "failover/ejection.h"
 
 #include <map>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -168,6 +169,41 @@ TEST(Ejection, who_failed_a_call_is_not_asked_again_for_it) {
     EXPECT_EQ(ejection.choose(false, {true, false}, kStart, i << 40), 1u);
   }
   EXPECT_EQ(ejection.choose(false, {true, true}, kStart, 0), 2u);
+}
+
+TEST(Ejection, with_every_algorithm_who_comes_back_starts_with_a_small_share) {
+  for (const auto algorithm :
+       {LoadBalanceAlgorithm::kRoundRobin, LoadBalanceAlgorithm::kLeastConnections,
+        LoadBalanceAlgorithm::kWeightedRoundRobin, LoadBalanceAlgorithm::kRandom,
+        LoadBalanceAlgorithm::kP2cEwma}) {
+    Ejection ejection({{"a"}, {"b"}}, algorithm, 0, {});
+    for (int i = 0; i < 3; ++i) ejection.saw(1, dead(), kStart);
+    for (int i = 0; i < 2; ++i) {
+      ejection.saw(0, well(), kStart);
+      ejection.saw(1, well(), kStart);
+    }
+    std::mt19937_64 random(7);
+    // Each with as many calls at once as it has of them.
+    const auto share = [&](TimePoint now) {
+      int count = 0;
+      for (int i = 0; i < 1000; ++i) {
+        const size_t chosen = ejection.choose(false, {}, now, random());
+        ejection.load(chosen).begin();
+        count += chosen == 1 ? 1 : 0;
+      }
+      return count;
+    };
+    const int first = share(kStart + milliseconds(1));
+    EXPECT_GT(first, 0) << static_cast<int>(algorithm);
+    EXPECT_LT(first, 200) << static_cast<int>(algorithm);
+  }
+}
+
+TEST(Ejection, after_half_a_minute_its_share_is_whole) {
+  Ejection ejection = group(2);
+  for (int i = 0; i < 3; ++i) ejection.saw(1, dead(), kStart);
+  for (int i = 0; i < 2; ++i) ejection.saw(1, well(), kStart);
+  EXPECT_EQ(shares(ejection, kStart + seconds(30)).at(1), 150);
 }
 
 }  // namespace

@@ -267,6 +267,11 @@ TEST_F(Switching, after_three_switches_within_an_hour_only_an_operator_switches)
   EXPECT_TRUE(rule.latched());
   EXPECT_EQ(told(Event::Kind::kLatched), 1);
   EXPECT_TRUE(last(Event::Kind::kLatched)->alert);
+  const size_t well = rule.sight(0).condition == Sight::Condition::kWell ? 0 : 1;
+  ASSERT_NE(rule.active(), well);
+  EXPECT_EQ(rule.writes(), Gate::kHeld);
+  EXPECT_EQ(rule.reads(), Gate::kOpen) << "nobody will take over by itself, so reads need not wait";
+  EXPECT_EQ(rule.reader(), well);
   run(minutes(90), dead(), plain());
   const size_t active = rule.active();
   EXPECT_EQ(moves, 3) << "an hour alone does not release it";
@@ -274,6 +279,26 @@ TEST_F(Switching, after_three_switches_within_an_hour_only_an_operator_switches)
   take(*rule.ask("", now));
   EXPECT_NE(rule.active(), active);
   EXPECT_FALSE(rule.latched());
+}
+
+TEST_F(Switching, an_operator_at_another_process_releases_the_latch_and_counts_as_no_switch) {
+  run(seconds(1), plain(), plain());
+  for (int i = 0; i < 2; ++i) {
+    run(seconds(7), dead(), plain());
+    run(seconds(7), plain(), dead());
+  }
+  ASSERT_TRUE(rule.latched());
+  const auto operators = [&](uint64_t epoch, const char* to) {
+    take(rule.decided({epoch, to, std::string(kByOperator), "another"}, now));
+  };
+  operators(rule.epoch() + 1, rule.active() == 0 ? "b" : "a");
+  EXPECT_FALSE(rule.latched());
+  for (int i = 0; i < 6; ++i) operators(rule.epoch() + 1, rule.active() == 0 ? "b" : "a");
+  run(seconds(1), plain(), plain());
+  const bool first = rule.active() == 0;
+  const int before = moves;
+  run(seconds(7), first ? dead() : plain(), first ? plain() : dead());
+  EXPECT_EQ(moves, before + 1) << "the operator's switches were counted as its own";
 }
 
 TEST_F(Switching, a_link_that_loses_every_other_check_causes_no_flapping) {

@@ -1,5 +1,6 @@
 // Failover between two real servers: where writes go, and where they never do.
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "manager/postgresql_pair.h"
@@ -219,6 +220,69 @@ TEST_F(FailoverDb, a_statement_on_a_connection_taken_by_hand_is_cancelled_at_the
   EXPECT_TRUE(until([&] { return ended.load(); })) << "it went on at the server that was left";
   holder.join();
   EXPECT_EQ(count("a", "id = 90"), 0);
+}
+
+class BalancedDb : public PostgresqlPair {
+ protected:
+  // Two pools of the primary, one of its replica.
+  static std::unique_ptr<DistributedPoolManager> open(LoadBalanceAlgorithm algorithm) {
+    DeploymentConfig config;
+    config.pools = {config_of("a", "a1"), config_of("a", "a2"), config_of("b", "b")};
+    config.failover = LoadBalanced{{"a1", "a2", "b"}, algorithm};
+    auto manager = DistributedPoolManager::open(std::move(config));
+    EXPECT_TRUE(manager.ok()) << manager.status();
+    EXPECT_TRUE(until([&] {
+      return target_state(**manager, 0) == "writable" && target_state(**manager, 1) == "writable" &&
+             target_state(**manager, 2) == "read-only";
+    }));
+    return std::move(*manager);
+  }
+  // Reads until then, each of which must succeed; how many each target answered.
+  template <typename Condition>
+  static std::map<std::string, int> read_until(DistributedPoolManager& manager,
+                                               const Condition& condition) {
+    std::map<std::string, int> targets;
+    EXPECT_TRUE(until([&] {
+      Origin origin;
+      const auto read = manager.execute_query("b", "select 1", {}, {}, &origin);
+      EXPECT_TRUE(read.ok()) << read.status();
+      ++targets[origin.target];
+      return condition();
+    }));
+    return targets;
+  }
+};
+
+TEST_F(BalancedDb, while_a_server_is_down_reads_go_on_and_no_more_than_half_is_ejected) {
+  auto manager = open(LoadBalanceAlgorithm::kRoundRobin);
+  const auto writes = [&] { return manager->execute("b", "insert into t values (1)").status(); };
+  ASSERT_TRUE(writes().ok());
+  run("kill a");
+  read_until(*manager, [&] { return told(*manager, "kept"); });
+  EXPECT_EQ(status(*manager).counts["ejected"], 1U) << "two of three are more than half";
+  read_until(*manager, [&] { return told(*manager, "panic"); });
+  EXPECT_EQ(status(*manager).state, "panic");
+  const Status refused = writes();
+  EXPECT_EQ(error_kind(refused), ErrorKind::kConnection) << refused;
+  EXPECT_EQ(error_detail(refused)->sent, Sent::kNo) << refused;
+  EXPECT_NE(refused.message().find("b takes no writes"), std::string::npos) << refused;
+  run("start a");
+  read_until(*manager, [&] { return told(*manager, "calm"); });
+  ASSERT_TRUE(until([&] { return status(*manager).counts["returned"] == 2U; }));
+  EXPECT_EQ(status(*manager).state, "active");
+  EXPECT_TRUE(writes().ok());
+  EXPECT_EQ(count("a", "id = 1"), 2);
+}
+
+TEST_F(BalancedDb, who_comes_back_gets_a_small_share_at_first) {
+  auto manager = open(LoadBalanceAlgorithm::kWeightedRoundRobin);
+  run("kill a");
+  read_until(*manager, [&] { return status(*manager).counts["ejected"] == 2U; });
+  run("start a");
+  ASSERT_TRUE(until([&] { return status(*manager).counts["returned"] == 2U; }));
+  auto shares = read_until(*manager, [calls = 0]() mutable { return ++calls == 100; });
+  EXPECT_GT(shares["a1"] + shares["a2"], 0) << "nothing at all";
+  EXPECT_LT(shares["a1"] + shares["a2"], shares["b"]) << "a tenth each, which grows within 30 s";
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "manager/failover_files.h"
+#include "manager/silent_port.h"
+#include "manager/threads.h"
 #include "pool/pooled_connection.h"
 
 namespace cenote {
@@ -19,11 +21,6 @@ using std::chrono::seconds;
 
 constexpr const char* kLong =
     "with recursive n(i) as (select 1 union all select i + 1 from n limit 400000) select i from n";
-
-size_t threads_of_this_process() {
-  using Tasks = std::filesystem::directory_iterator;
-  return static_cast<size_t>(std::distance(Tasks("/proc/self/task"), Tasks()));
-}
 
 // What became of each write, by its number.
 class History {
@@ -249,6 +246,30 @@ TEST_F(FailoverRace, what_callers_keep_outlives_the_manager_and_then_all_of_it_e
   }
   EXPECT_TRUE(until([&] { return threads_of_this_process() <= before; }))
       << threads_of_this_process() << " threads, " << before << " before";
+}
+
+// It waits for a node that says nothing, and holds what leads there.
+TEST_F(FailoverRace, a_check_that_is_under_way_may_outlast_the_manager) {
+  SilentPort port;
+  port.cut();
+  for (int i = 0; i < 3; ++i) {
+    DeploymentConfig deployment;
+    deployment.mode = DeploymentMode::kFullDistributed;
+    deployment.discovery.type = "static";
+    deployment.discovery.endpoints = {port.address()};
+    deployment.discovery.pools = {"far"};
+    deployment.partition.detection_interval = std::chrono::milliseconds(200);
+    deployment.pools = {config("a")};
+    deployment.failover = patient("a", "far");
+    manager_ = *DistributedPoolManager::open(std::move(deployment));
+    ASSERT_TRUE(until([&] { return manager_->failover_status()[0].targets[1].state == "dead"; }));
+    auto rows = *manager_->execute_stream("a", kLong);  // keeps the group, and its checks
+    const size_t before = threads_of_this_process();
+    manager_.reset();
+    // Those that watch the cluster end once the check has.
+    EXPECT_TRUE(until([&] { return threads_of_this_process() + 3 <= before; }));
+    EXPECT_EQ((*rows->ToTable())->num_rows(), 400'000);
+  }
 }
 
 }  // namespace
