@@ -21,6 +21,14 @@ bool is_socket(int fd) {
   return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
 }
 
+// Of nothing but sockets of TCP.
+bool carries(int fd, int milliseconds) {
+  int timeout = 0;
+  socklen_t size = sizeof timeout;
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size) == 0 &&
+         timeout == milliseconds;
+}
+
 }  // namespace
 
 SocketMark SocketMark::next() {
@@ -38,18 +46,14 @@ void SocketMark::cut() const {
     const std::string name = each->path().filename().string();
     int number = -1;
     std::from_chars(name.data(), name.data() + name.size(), number);
-    // Files are left alone: whoever closes a copy of one takes its locks from the whole process,
-    // as SQLite's.
-    if (number < 0 || !is_socket(number)) continue;
+    // All others are left alone, not even copied: whoever closes a copy of a file takes its locks
+    // from the whole process, as SQLite's.
+    if (number < 0 || !carries(number, milliseconds_)) continue;
     // A copy holds the socket, so that its number cannot come to mean another meanwhile.
     const int fd = ::fcntl(number, F_DUPFD_CLOEXEC, 0);
     // Where a file took the number in between, its copy stays open, for the same reason.
     if (fd < 0 || !is_socket(fd)) continue;
-    int timeout = 0;
-    socklen_t size = sizeof timeout;
-    const bool ours = ::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size) == 0 &&
-                      timeout == milliseconds_;
-    if (ours) ::shutdown(fd, SHUT_RDWR);
+    if (carries(fd, milliseconds_)) ::shutdown(fd, SHUT_RDWR);
     ::close(fd);
   }
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <limits>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include <arrow/buffer.h>
@@ -92,6 +93,8 @@ std::string reached(const ChannelOptions& options) {
          location.substr(location.rfind(':'));
 }
 
+}  // namespace
+
 // The rows of an answer.
 class RemoteStream final : public arrow::RecordBatchReader {
  public:
@@ -115,9 +118,11 @@ class RemoteStream final : public arrow::RecordBatchReader {
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     batch->reset();
     if (channel_->inherited()) return inherited_error();
+    const Silence::Wait wait(channel_->silence_);
     while (after_end_.ok() && !at_end_) {
       arrow::Result<fl::FlightStreamChunk> chunk = reader_->Next();
       if (!chunk.ok()) return fail(chunk.status());
+      channel_->silence_.heard();
       if (chunk->app_metadata != nullptr && on_answer_ != nullptr) {
         const Result<Answer> answer = read_answer(chunk->app_metadata, channel_->location());
         if (answer.ok()) std::exchange(on_answer_, nullptr)(*answer);
@@ -155,8 +160,6 @@ class RemoteStream final : public arrow::RecordBatchReader {
   std::stop_callback<std::function<void()>> on_stop_;  // last: uses the others
 };
 
-}  // namespace
-
 Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
   ARROW_RETURN_NOT_OK(check_grpc());
   const auto location = fl::Location::Parse(reached(options));
@@ -192,14 +195,13 @@ Result<std::shared_ptr<NodeChannel>> NodeChannel::open(ChannelOptions options) {
   if (!connected.ok()) {
     return make_error(ErrorKind::kConfig, "node " + own.location + ": " + connected.message());
   }
-  channel->canceller_ = std::jthread(
-      [self = channel.get()](const std::stop_token& stop) { self->run_cancels(stop); });
   return channel;
 }
 
 NodeChannel::~NodeChannel() {
   if (inherited()) {
-    canceller_.detach();
+    // Without the lock, which a thread may hold that did not come along.
+    if (canceller_.joinable()) canceller_.detach();
     (void)client_.release();
     return;
   }
@@ -254,19 +256,23 @@ Result<std::unique_ptr<fl::FlightStreamReader>> NodeChannel::get(const Call& cal
 
 Result<RowStream> NodeChannel::stream(Call call, const QueryOptions& options, OnAnswer on_answer) {
   ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
+  const Silence::Wait wait(silence_);
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   ARROW_ASSIGN_OR_RAISE(auto schema, reader->GetSchema());
+  silence_.heard();
   return std::make_shared<RemoteStream>(shared_from_this(), std::move(reader), std::move(schema),
                                         options.stop, std::move(on_answer));
 }
 
 Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options, const OnAnswer& on_answer) {
   ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
+  const Silence::Wait wait(silence_);
   ARROW_ASSIGN_OR_RAISE(auto reader, get(call, timed, options));
   auto chunk = reader->Next();
   if (!chunk.ok()) {
     return ended(chunk.status(), location(), options.stop.stop_requested());
   }
+  silence_.heard();
   ARROW_ASSIGN_OR_RAISE(Answer answer, read_answer(chunk->app_metadata, location()));
   // To the end, so that gRPC does not count the call as cancelled.
   while (chunk.ok() && (chunk->data != nullptr || chunk->app_metadata != nullptr)) {
@@ -279,6 +285,7 @@ Result<Answer> NodeChannel::ask(Call call, const QueryOptions& options, const On
 Result<Answer> NodeChannel::send(Call call, arrow::RecordBatchReader& rows,
                                  const QueryOptions& options, const OnAnswer& on_answer) {
   ARROW_ASSIGN_OR_RAISE(const Timed timed, prepare(call, options));
+  const Silence::Wait wait(silence_);
   const auto put =
       client_->DoPut(timed.options, fl::FlightDescriptor::Command(encode_any(call)), rows.schema());
   if (!put.ok()) return ended(put.status(), location(), options.stop.stop_requested());
@@ -294,6 +301,8 @@ Result<Answer> NodeChannel::send(Call call, arrow::RecordBatchReader& rows,
           std::max<int64_t>(1, batch->num_rows() / ((size + kMostMessage - 1) / kMostMessage));
       for (int64_t at = 0; at < batch->num_rows(); at += step) {
         ARROW_RETURN_NOT_OK(put->writer->WriteRecordBatch(*batch->Slice(at, step)));
+        // What is full takes no more: the node made room.
+        silence_.heard();
       }
     }
   };
@@ -314,6 +323,13 @@ void NodeChannel::cancel_soon(std::string request_id) {
   {
     const Lock lock(mutex_);
     if (cancels_.size() >= kMostCancels) return;  // the deadline ends it then
+    try {
+      if (!canceller_.joinable()) {
+        canceller_ = std::jthread([this](const std::stop_token& stop) { run_cancels(stop); });
+      }
+    } catch (const std::system_error&) {
+      return;  // no thread to be had: likewise
+    }
     cancels_.push_back(std::move(request_id));
   }
   wake_.notify_all();

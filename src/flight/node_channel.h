@@ -19,6 +19,7 @@
 #include "base/fork.h"
 #include "base/mutex.h"
 #include "flight/cut.h"
+#include "flight/silence.h"
 #include "flight/ticket.h"
 
 namespace cenote::flight {
@@ -57,6 +58,8 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
   // Ends what waits for the node, which is dead: calls under way end with kConnection. Does not
   // block. The next call connects anew.
   void cut() const { mark_.cut(); }
+  // How long calls have waited here without a word of the node; zero: none waits.
+  Duration silent_for(TimePoint now) const { return silence_.lasts(now); }
 
   // Sends the call and waits for its answer's beginning: the rows' schema, and with it the
   // certainty that the statement was executed. `options` gives deadline, stop, limits and tag.
@@ -77,21 +80,23 @@ class NodeChannel : public std::enable_shared_from_this<NodeChannel> {
   Result<std::unique_ptr<arrow::flight::FlightStreamReader>> get(const Call& call,
                                                                  const Timed& timed,
                                                                  const QueryOptions& options);
+  friend class RemoteStream;
   void cancel_soon(std::string request_id);
   void run_cancels(const std::stop_token& stop);
 
   const uint64_t born_ = fork_generation();
   const ChannelOptions options_;
   const SocketMark mark_ = SocketMark::next();
+  Silence silence_;
   std::string authorization_;
   std::unique_ptr<arrow::flight::FlightClient> client_;
 
   // Calls to be cancelled on the node: libarrow_flight's DoGet cannot be interrupted before its
-  // first message, so another call says it.
+  // first message, so another call says it, on a thread that the first of them starts.
   Mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::string> cancels_ CENOTE_GUARDED_BY(mutex_);
-  std::jthread canceller_;  // last: ends before what it uses
+  std::jthread canceller_ CENOTE_GUARDED_BY(mutex_);  // last: ends before what it uses
 };
 
 }  // namespace cenote::flight

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/keep_running.h"
 #include "base/log.h"
 
 namespace cenote {
@@ -26,8 +27,13 @@ ClusterView::ClusterView(std::unique_ptr<discovery::ServiceDiscovery> discovery,
     : options_(std::move(options)),
       discovery_(std::move(discovery)),
       view_(View::Options()),
-      witness_([this](const std::stop_token& stop) { run_witness(stop); }),
-      thread_([this](const std::stop_token& stop) { discovery_->watch(stop, *this); }) {}
+      witness_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "telling of refusals", [&] { run_witness(stop); });
+      }),
+      thread_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "watching " + options_.kind + " " + options_.source,
+                     [&] { discovery_->watch(stop, *this); });
+      }) {}
 
 ClusterView::~ClusterView() = default;
 

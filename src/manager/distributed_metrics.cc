@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/keep_running.h"
 #include "base/log.h"
 #include "discovery/backoff.h"
 
@@ -14,7 +15,9 @@ DistributedMetrics::DistributedMetrics(MetricsCollector local_collector,
     : local_collector_(std::move(local_collector)),
       aggregator_(std::move(aggregator)),
       export_interval_(export_interval),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+      thread_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "sending metrics", [&] { run(stop); });
+      }) {}
 
 DistributedMetrics::~DistributedMetrics() = default;
 

@@ -12,6 +12,8 @@ namespace cenote {
 namespace {
 
 constexpr Duration kKnock = std::chrono::milliseconds(500);
+// Of finding out where a node is.
+constexpr Duration kOpen = std::chrono::seconds(1);
 
 Result<std::string> read_pem(const std::string& path, std::string_view key) {
   if (path.empty()) return std::string();
@@ -36,11 +38,13 @@ void Gate::begin(TimePoint now) {
 }
 
 bool Gate::is_silent(TimePoint now) const {
+  if (is_lost()) return true;
   return waiting_.load(std::memory_order_relaxed) > 0 &&
          now.time_since_epoch().count() - heard_.load(std::memory_order_relaxed) > kSilent.count();
 }
 
 bool Gate::is_to_ask(TimePoint now) {
+  if (is_lost()) return false;
   const int64_t time = now.time_since_epoch().count();
   int64_t before = asked_.load(std::memory_order_relaxed);
   return time - before > kSilent.count() &&
@@ -117,21 +121,32 @@ std::vector<std::shared_ptr<flight::NodeChannel>> NodeLinks::judge(const Cluster
   return silenced;
 }
 
-Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::open(const std::string& location) const {
+Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::open(const std::string& location,
+                                                             const CallContext& context) const {
   constexpr std::array<std::string_view, 2> kSchemes = {"grpc", "grpc+tls"};
   ARROW_ASSIGN_OR_RAISE(const Place place, parse_place(location, kSchemes));
-  ARROW_ASSIGN_OR_RAISE(const auto addresses, reach_.addresses(place));
+  const Deadline deadline = context.deadline.sooner(Deadline::in(kOpen));
+  const Result<std::vector<std::string>> found = reach_.addresses(place, {deadline, context.stop});
+  const ErrorKind failure = error_kind(found.status());
+  if (!found.ok() && failure != ErrorKind::kQueryTimeout && failure != ErrorKind::kConnection) {
+    return found.status();
+  }
+  const std::vector<std::string> addresses = found.ValueOr({});
   if (addresses.empty()) {
     ErrorDetail detail;
-    detail.kind = ErrorKind::kConnection;
+    // A resolver that is slow is a trouble of the node, unless the caller had no time.
+    detail.kind = context.deadline.passed() ? ErrorKind::kQueryTimeout : ErrorKind::kConnection;
     detail.sent = Sent::kNo;
     detail.endpoint = location;
-    return make_error(std::move(detail), "node " + location + ": its name is not known here");
+    return make_error(std::move(detail),
+                      "node " + location + ": " +
+                          (found.ok() ? "its name is not known here" : found.status().message()));
   }
   // What was judged is what is connected to: a name may mean something else a moment later. Of
   // several the first that does not refuse, as of localhost, where a node serves one family.
   const auto chosen = std::find_if(addresses.begin(), addresses.end(), [&](const auto& address) {
-    return &address == &addresses.back() || !is_refused(address, place.port, Deadline::in(kKnock));
+    return &address == &addresses.back() ||
+           !is_refused(address, place.port, deadline.sooner(Deadline::in(kKnock)));
   });
   flight::ChannelOptions options = options_;
   options.location = location;
@@ -144,7 +159,10 @@ std::optional<Link> NodeLinks::known(const route::Target& target, std::string_vi
   NodeLink& link = links_[target.node_id];
   if (link.channel == nullptr || link.location != target.location) return std::nullopt;
   std::shared_ptr<Gate>& gate = link.gates[std::string(pool_id)];
-  if (gate == nullptr) gate = std::make_shared<Gate>(target.load);
+  if (gate == nullptr) {
+    gate = std::make_shared<Gate>(target.load);
+    if (link.lost) gate->lost();
+  }
   return Link{link.channel, gate, link.hold};
 }
 
@@ -162,8 +180,56 @@ void NodeLinks::give_up(const std::set<std::string, std::less<>>& node_ids) {
   for (const auto& channel : silent) channel->cut();
 }
 
+std::vector<NodeLinks::Silent> NodeLinks::silent(TimePoint now, size_t most) {
+  std::vector<Silent> found;
+  {
+    const Lock lock(mutex_);
+    for (const auto& [id, link] : links_) {
+      if (link.channel == nullptr) continue;
+      const Duration lasts = link.channel->silent_for(now);
+      if (link.lost || lasts > Gate::kSilent) found.push_back({id, link.channel, lasts});
+    }
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Silent& a, const Silent& b) { return a.lasts > b.lasts; });
+  found.resize(std::min(found.size(), most));
+  return found;
+}
+
+void NodeLinks::asked(const Silent& node, bool alive) {
+  const TimePoint now = Clock::now();
+  bool cut = false;
+  {
+    const Lock lock(mutex_);
+    const auto found = links_.find(node.node_id);
+    if (found == links_.end() || found->second.channel != node.channel) return;
+    NodeLink& link = found->second;
+    link.lost = !alive;
+    for (const auto& [pool, gate] : link.gates) {
+      if (alive) {
+        gate->heard(now);
+      } else {
+        gate->lost();
+      }
+    }
+    const Duration patience = link.hold.use_count() == 1 ? kReadsWait : kAllWait;
+    cut = !alive && node.lasts >= patience;
+  }
+  if (cut) node.channel->cut();
+}
+
+std::set<std::string, std::less<>> NodeLinks::lost() {
+  const Lock lock(mutex_);
+  std::set<std::string, std::less<>> ids;
+  for (const auto& [id, link] : links_) {
+    if (link.lost) ids.insert(id);
+  }
+  return ids;
+}
+
 Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::channel(const std::string& node_id,
-                                                                const std::string& location) {
+                                                                const std::string& location,
+                                                                const CallContext& context) {
   {
     const Lock lock(mutex_);
     const auto found = links_.find(node_id);
@@ -171,15 +237,16 @@ Result<std::shared_ptr<flight::NodeChannel>> NodeLinks::channel(const std::strin
     if (known && found->second.channel != nullptr) return found->second.channel;
   }
   // Not kept: calls of pools make one of their own, with what belongs to it.
-  return open(location);
+  return open(location, context);
 }
 
-Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id) {
+Result<Link> NodeLinks::link(const route::Target& target, std::string_view pool_id,
+                             const CallContext& context) {
   {
     const Lock lock(mutex_);
     if (std::optional<Link> link = known(target, pool_id)) return std::move(*link);
   }
-  ARROW_ASSIGN_OR_RAISE(auto channel, open(target.location));
+  ARROW_ASSIGN_OR_RAISE(auto channel, open(target.location, context));
   NodeLink ended;  // destroyed without the lock
   const Lock lock(mutex_);
   // Another thread may have been faster.

@@ -42,7 +42,12 @@ class Gate {
   void heard(TimePoint now) {
     heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     refused_until_.store(0, std::memory_order_relaxed);
+    lost_.store(false, std::memory_order_relaxed);
   }
+  // Its node gave no sign of life: passed over where there are others, until something is heard.
+  // SilenceWatch goes on asking, so that no call has to.
+  void lost() { lost_.store(true, std::memory_order_relaxed); }
+  bool is_lost() const { return lost_.load(std::memory_order_relaxed); }
   // Its port refused a connection: nobody is there, and no breaker need try it again.
   void refused(TimePoint now) {
     refused_until_.store((now + kRefused).time_since_epoch().count(), std::memory_order_relaxed);
@@ -65,6 +70,7 @@ class Gate {
   std::atomic<int64_t> heard_{0};
   std::atomic<int64_t> asked_{0};
   std::atomic<int64_t> refused_until_{0};
+  std::atomic<bool> lost_{false};
   Mutex mutex_;  // guards the breaker; memory only
   route::Breaker breaker_ CENOTE_GUARDED_BY(mutex_);
 };
@@ -87,14 +93,33 @@ class NodeLinks {
   // Of a new view. Calls under way on a channel that is let go keep it until they end; those on a
   // dead node are ended, and on a silent one if none of them has anything to lose.
   void update(const ClusterView::Nodes& nodes);
-  // The first of a node whose location holds a name waits for the resolver. kConfig: the location
-  // leads where no node may be; kConnection: its name is not known.
-  Result<Link> link(const route::Target& target, std::string_view pool_id);
+  // The first of a node waits for the resolver, where its location holds a name, and sees whether
+  // its ports refuse: for a second at the most. kConfig: the location leads where no node may be;
+  // kConnection: its name is not known; kQueryTimeout, kCancelled by `context`.
+  Result<Link> link(const route::Target& target, std::string_view pool_id,
+                    const CallContext& context);
   // Nothing comes from these nodes: calls that wait there end, where they have nothing to lose.
   void give_up(const std::set<std::string, std::less<>>& node_ids);
+  // A node on which calls wait in vain, or that gave no sign of life and is to be asked for one.
+  struct Silent {
+    std::string node_id;
+    std::shared_ptr<flight::NodeChannel> channel;
+    Duration lasts{};  // without a word to those who wait
+  };
+  // At most so many, the longest silence first.
+  std::vector<Silent> silent(TimePoint now, size_t most);
+  // What asking it came to. No sign of life ends what waits there for kReadsWait if it has nothing
+  // to lose, and for kAllWait whatever it is: a write's outcome is unknown then.
+  void asked(const Silent& node, bool alive);
+  // Their ids: the nodes that gave no sign of life when they were asked last.
+  std::set<std::string, std::less<>> lost();
+  // The time in which a node's lease is missed, and twice the time until it ends.
+  static constexpr Duration kReadsWait = std::chrono::seconds(3);
+  static constexpr Duration kAllWait = std::chrono::seconds(10);
   // The channel alone, for what is no call of a pool.
   Result<std::shared_ptr<flight::NodeChannel>> channel(const std::string& node_id,
-                                                       const std::string& location);
+                                                       const std::string& location,
+                                                       const CallContext& context);
 
  private:
   struct NodeLink {
@@ -102,6 +127,7 @@ class NodeLinks {
     std::shared_ptr<flight::NodeChannel> channel;
     std::shared_ptr<void> hold = std::make_shared<int>();
     cluster::NodeState state = cluster::NodeState::kUp;
+    bool lost = false;                                                // no sign of life
     std::map<std::string, std::shared_ptr<Gate>, std::less<>> gates;  // by pool
   };
 
@@ -111,7 +137,8 @@ class NodeLinks {
 
   NodeLinks(flight::ChannelOptions options, Reach reach)
       : options_(std::move(options)), reach_(std::move(reach)) {}
-  Result<std::shared_ptr<flight::NodeChannel>> open(const std::string& location) const;
+  Result<std::shared_ptr<flight::NodeChannel>> open(const std::string& location,
+                                                    const CallContext& context) const;
   std::optional<Link> known(const route::Target& target, std::string_view pool_id)
       CENOTE_REQUIRES(mutex_);
 

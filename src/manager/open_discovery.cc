@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "base/url.h"
 #include "discovery/epochs.h"
 #include "discovery/store_discovery.h"
 #include "manager/coordinator_options.h"
@@ -34,6 +35,14 @@ Result<discovery::DirectoryOptions> directory_options(const DiscoveryAccess& acc
 Result<std::unique_ptr<discovery::ServiceDiscovery>> by_store(const DiscoveryAccess& access,
                                                               const std::string& self) {
   if (access.type == "static") {
+    for (const std::string& place : access.endpoints) {
+      // Nodes are shown by their places, everywhere.
+      if (place.find('@') == std::string::npos) continue;
+      return make_error(ErrorKind::kConfig,
+                        "discovery.endpoint: '" + without_user(place) +
+                            "' must be host and port only; user and password of the nodes belong "
+                            "into remote.username and remote.password");
+    }
     return discovery::static_discovery({access.endpoints, access.pools, access.cluster});
   }
   discovery::StoreDiscoveryOptions options;
@@ -86,8 +95,10 @@ Result<Epochs> open_epochs(const DeploymentConfig& config) {
 
 Result<std::unique_ptr<discovery::Directory>> open_directory(const DiscoveryAccess& access) {
   if (access.type == "static") {
-    return make_error(ErrorKind::kConfig,
-                      "discovery.type static is a fixed list, which keeps no configuration");
+    return make_error(
+        ErrorKind::kConfig,
+        "discovery.type static is a fixed list, which keeps no configuration and drains "
+        "nobody");
   }
   ARROW_ASSIGN_OR_RAISE(const discovery::DirectoryOptions options, directory_options(access));
   return access.type == "etcd" ? discovery::etcd_directory(options)

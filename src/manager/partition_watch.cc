@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/keep_running.h"
 #include "base/log.h"
+#include "base/side_by_side.h"
 #include "flight/ticket.h"
 
 namespace cenote {
@@ -17,6 +19,7 @@ using partition::Step;
 
 constexpr Duration kLookAgain = std::chrono::seconds(60);  // for a name
 constexpr Duration kLookAfterFailure = std::chrono::seconds(10);
+constexpr Duration kLookUp = std::chrono::seconds(5);
 constexpr Duration kStepInterval = std::chrono::milliseconds(100);
 // A lease that cannot be had (another process took the name) keeps nobody from the cluster.
 constexpr Duration kRegisterWithin = std::chrono::seconds(10);
@@ -35,9 +38,15 @@ PartitionWatch::PartitionWatch(ClusterView& view, NodeLinks& links, Options opti
       rule_(options_.rule, Clock::now()),
       since_(rule_.since()),
       self_(options_.self),
-      source_([this](const std::stop_token& stop) { run_source(stop); }),
-      helper_([this](const std::stop_token& stop) { run_helper(stop); }),
-      ticker_([this](const std::stop_token& stop) { run(stop); }) {}
+      source_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "asking the store or coordinator", [&] { run_source(stop); });
+      }),
+      helper_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "asking other nodes", [&] { run_helper(stop); });
+      }),
+      ticker_([this](const std::stop_token& stop) {
+        keep_running(stop, "manager", "the watch for partitions", [&] { run(stop); });
+      }) {}
 
 PartitionWatch::~PartitionWatch() = default;
 
@@ -263,7 +272,7 @@ void PartitionWatch::run_helper(const std::stop_token& stop) {
         location = std::move(unresolved_.extract(unresolved_.begin()).value());
       }
     }
-    if (!location.empty()) resolve(location);
+    if (!location.empty()) resolve(stop, location);
     if (peers.empty()) continue;
     partition::Answers answers = ask_all(stop, peers);
     {
@@ -274,13 +283,14 @@ void PartitionWatch::run_helper(const std::stop_token& stop) {
   }
 }
 
-void PartitionWatch::resolve(const std::string& location) {
+void PartitionWatch::resolve(const std::stop_token& stop, const std::string& location) {
   constexpr std::array<std::string_view, 2> kSchemes = {"grpc", "grpc+tls"};
   Found found;
   const Result<Place> place = parse_place(location, kSchemes);
   if (place.ok()) {
     // Where no node may be, nobody knocks.
-    for (const std::string& address : options_.reach.addresses(*place).ValueOr({})) {
+    const CallContext context{Deadline::in(kLookUp), stop};
+    for (const std::string& address : options_.reach.addresses(*place, context).ValueOr({})) {
       found.doors.push_back({address, place->port});
       found.lasts = address == place->host;
     }
@@ -295,22 +305,27 @@ void PartitionWatch::resolve(const std::string& location) {
 
 partition::Answers PartitionWatch::ask_all(const std::stop_token& stop,
                                            const std::vector<Peer>& peers) {
-  partition::Answers answers;
   const Deadline deadline = Deadline::in(options_.rule.probe_timeout);
-  for (const Peer& peer : peers) {
-    if (deadline.passed()) break;
-    const auto channel = links_.channel(peer.node_id, peer.location);
-    if (!channel.ok()) continue;
-    flight::Call call;
-    call.operation = flight::Operation::kSight;
-    QueryOptions options;
-    options.timeout = deadline.left();
-    options.stop = stop;
-    const Result<flight::Answer> answer = (*channel)->ask(std::move(call), options);
-    if (!answer.ok() || !answer->reaches_source) continue;
-    answers[peer.node_id] = {*answer->reaches_source};
+  std::vector<std::optional<bool>> told(peers.size());
+  // At once: a silent one has the whole time, and the others too.
+  side_by_side(peers.size(), [&](size_t i) { told[i] = sight_of(peers[i], {deadline, stop}); });
+  partition::Answers answers;
+  for (size_t i = 0; i < peers.size(); ++i) {
+    if (told[i]) answers[peers[i].node_id] = {*told[i]};
   }
   return answers;
+}
+
+std::optional<bool> PartitionWatch::sight_of(const Peer& peer, const CallContext& context) {
+  const auto channel = links_.channel(peer.node_id, peer.location, context);
+  if (!channel.ok()) return std::nullopt;
+  flight::Call call;
+  call.operation = flight::Operation::kSight;
+  QueryOptions options;
+  options.timeout = context.deadline.left();
+  options.stop = context.stop;
+  const Result<flight::Answer> answer = (*channel)->ask(std::move(call), options);
+  return answer.ok() ? answer->reaches_source : std::nullopt;
 }
 
 void PartitionWatch::look_at_step(const std::stop_token& stop) {
@@ -353,7 +368,8 @@ void PartitionWatch::tell(const partition::Event& event) const {
             {"reason", event.reason}};
   if (took != 0) line["took_ms"] = took;
   const bool good = event.to == State::kConnected && event.cause == partition::Cause::kNone;
-  log(good ? LogLevel::kInfo : LogLevel::kWarning, "manager", line.dump());
+  log(good ? LogLevel::kInfo : LogLevel::kWarning, "manager",
+      line.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (options_.metrics == nullptr || event.from == event.to) return;
   if (event.to == State::kPartitioned) options_.metrics->partitioned(event.took);
   if (event.from == State::kRecovering && event.to == State::kConnected) {

@@ -98,7 +98,8 @@ class PartitionWatch {
   // Of threads of their own, which may wait for a name.
   void run_source(const std::stop_token& stop);
   void run_helper(const std::stop_token& stop);
-  void resolve(const std::string& location);
+  void resolve(const std::stop_token& stop, const std::string& location);
+  std::optional<bool> sight_of(const Peer& peer, const CallContext& context);
   partition::Answers ask_all(const std::stop_token& stop, const std::vector<Peer>& peers);
 
   ClusterView& view_;

@@ -46,6 +46,14 @@ bool said_by_nobody(const Status& status, std::string_view location) {
   return detail != nullptr && !location.empty() && detail->endpoint == location;
 }
 
+// This process ended the call itself, before anything was sent: no word of the target.
+bool never_began(const Status& status) {
+  const ErrorDetail* detail = error_detail(status);
+  if (detail == nullptr || detail->sent != Sent::kNo) return false;
+  return detail->kind == ErrorKind::kQueryTimeout || detail->kind == ErrorKind::kCancelled ||
+         detail->kind == ErrorKind::kInterface;
+}
+
 // Of the question before the call: whatever came of it, the call did not go out.
 Status not_sent(const Status& status) {
   ErrorDetail detail;
@@ -88,6 +96,8 @@ void InFlight::ended(const Status& status, std::string_view location) {
   } else if (said_by_nobody(status, location)) {
     failed_ = true;
     gate_->unclear(now, random_bits());
+  } else if (never_began(status)) {
+    gate_->unclear(now, random_bits());
   } else {
     gate_->heard(now);
     gate_->succeeded(now);
@@ -105,7 +115,8 @@ void InFlight::answered() {
 
 Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
     : links_(std::move(links)),
-      balancer_(route::make_load_balancer(options.algorithm, random_bits())) {}
+      balancer_(route::make_load_balancer(options.algorithm, random_bits())),
+      self_(options.self) {}
 
 Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceDiscovery> discovery,
                                              const Options& options) {
@@ -178,8 +189,8 @@ Status Router::check_age(const RoutedCall& call) const {
           (service == partition::Service::kReads ? "; reads go on" : ""));
 }
 
-Result<Router::Chosen> Router::choose(const RoutedCall& call,
-                                      const std::vector<Chosen>& tried) const {
+Result<Router::Chosen> Router::choose(const RoutedCall& call, const std::vector<Chosen>& tried,
+                                      const CallContext& context) const {
   const TimePoint now = Clock::now();
   std::shared_ptr<const route::Targets> targets = view_->targets(call.pool_id);
   const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
@@ -199,7 +210,7 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call,
       passed.push_back(choice.target);
       continue;
     }
-    Result<Link> found = links_->link(*choice.target, call.pool_id);
+    Result<Link> found = links_->link(*choice.target, call.pool_id, context);
     if (!found.ok()) {
       unusable = found.status();
       passed.push_back(choice.target);
@@ -306,7 +317,7 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
   size_t repeats = 0;
   for (const Try& each : tries) repeats += lost(each.status) ? 1 : 0;
   for (;;) {
-    Result<Chosen> chosen = choose(call, tried);
+    Result<Chosen> chosen = choose(call, tried, {deadline, options.stop});
     if (!chosen.ok()) {
       if (!tries.empty()) break;
       metrics_.ended(Clock::now() - begin, false);
@@ -333,8 +344,10 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
     tries.push_back({chosen->target->node_id, chosen->target->location, Clock::now() - now,
                      std::move(outcome.status)});
     tried.push_back(std::move(*chosen));
-    // A place that the whole cluster gave up is no reason to hold its callers back.
-    if (!go_on || (view_->is_up(tried.back().target->node_id) && !budget_.take())) break;
+    // A place that was given up is no reason to hold its callers back.
+    const Chosen& last = tried.back();
+    const bool given_up = last.link.gate->is_lost() || !view_->is_up(last.target->node_id);
+    if (!go_on || (!given_up && !budget_.take())) break;
     metrics_.retried();
   }
   const Duration took = Clock::now() - begin;
@@ -354,17 +367,30 @@ Origin Router::origin(std::string_view node_id, std::string_view location, int a
     const auto ago = std::chrono::duration_cast<std::chrono::system_clock::duration>(*age);
     origin.as_of = std::chrono::system_clock::now() - ago;
   }
-  origin.config_version = node_id.empty() ? 0 : view_->config_version(node_id);
+  std::string place(node_id);
+  if (place.empty()) {
+    const Lock lock(mutex_);
+    place = self_;
+  }
+  origin.config_version = view_->config_version(place);
   return origin;
+}
+
+void Router::keep_self(std::string_view node_id) {
+  const Lock lock(mutex_);
+  self_ = node_id;
 }
 
 ClusterStatus Router::status() const {
   ClusterStatus status = view_->status();
   status.partition = watch_->status();
   const std::map<std::string, bool, std::less<>> reached = watch_->reached();
+  const std::set<std::string, std::less<>> lost = links_->lost();
   for (ClusterStatus::Node& node : status.nodes) {
     const auto found = reached.find(node.id);
     if (found != reached.end()) node.reached = found->second;
+    // Its machine may answer though it does not.
+    if (lost.contains(node.id)) node.reached = false;
   }
   return status;
 }

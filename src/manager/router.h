@@ -16,6 +16,7 @@
 #include "manager/node_links.h"
 #include "manager/partition_watch.h"
 #include "manager/route_metrics.h"
+#include "manager/silence_watch.h"
 #include "route/load_balancer.h"
 #include "route/retry_budget.h"
 #include "route/targets.h"
@@ -103,6 +104,7 @@ class Router {
   void expect_node(std::string_view node_id, uint64_t term, uint64_t revision) {
     view_->expect_node(node_id, term, revision);
     if (!node_id.empty()) watch_->registered(node_id);
+    if (!node_id.empty()) keep_self(node_id);
   }
   // As DistributedPoolManager's.
   ClusterStatus status() const;
@@ -130,7 +132,8 @@ class Router {
   bool passes_over(const PartitionPlan& plan, const RoutedCall& call, const route::Targets& targets,
                    const std::vector<const route::Target*>& passed,
                    const route::Target& target) const;
-  Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried) const;
+  Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried,
+                        const CallContext& context) const;
   Status nothing_left(const RoutedCall& call, bool known) const;
   // Not OK: out of touch with the cluster for too long to send it anywhere.
   Status check_age(const RoutedCall& call) const;
@@ -138,13 +141,16 @@ class Router {
   Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,
                     const Attempt& attempt) const;
   Status failed(const RoutedCall& call, Duration took, const Tries& tries);
+  void keep_self(std::string_view node_id);
 
   const std::unique_ptr<NodeLinks> links_;
   const std::unique_ptr<route::LoadBalancer> balancer_;
   route::RetryBudget budget_;
   RouteMetrics metrics_;
-  Mutex mutex_;  // guards the gates; memory only
+  mutable Mutex mutex_;                         // guards the gates and the own id; memory only
+  std::string self_ CENOTE_GUARDED_BY(mutex_);  // the node id of this process, if it serves
   std::map<std::string, std::shared_ptr<Gate>, std::less<>> own_gates_ CENOTE_GUARDED_BY(mutex_);
+  const SilenceWatch silence_{*links_};
   std::unique_ptr<ClusterView> view_;      // its thread calls into the links
   std::unique_ptr<PartitionWatch> watch_;  // last: its threads call into view and links
 };

@@ -1,6 +1,6 @@
 // Each step is one asynchronous operation on a private io_context that runs until the step is done,
 // the deadline has passed or a stop was requested: Beast's own time-outs need asynchronous calls
-// too.
+// too. Names are resolved elsewhere: Asio's resolver can be neither interrupted nor left.
 #include "net/http_client.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <cctype>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +17,9 @@
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+
+#include "base/url.h"
+#include "net/resolve.h"
 
 namespace cenote {
 namespace {
@@ -29,6 +33,8 @@ struct Endpoint {
   bool tls = false;
   std::string host;
   std::string port;
+
+  uint16_t port_number() const { return static_cast<uint16_t>(std::stoul(port)); }
 };
 
 Result<Endpoint> parse(const std::string& url) {
@@ -42,14 +48,15 @@ Result<Endpoint> parse(const std::string& url) {
     endpoint.port = "443";
     endpoint.tls = true;
   } else {
-    return make_error(ErrorKind::kConfig,
-                      "'" + url + "' must begin with http:// or https://, as in http://host:8080");
+    return make_error(
+        ErrorKind::kConfig,
+        "'" + without_user(url) + "' must begin with http:// or https://, as in http://host:8080");
   }
   while (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find_first_of("/?#@ ") != std::string_view::npos) {
-    return make_error(ErrorKind::kConfig, "'" + url +
-                                              "' must be scheme, host and port only; tokens have "
-                                              "a key of their own");
+    return make_error(ErrorKind::kConfig, "'" + without_user(url) +
+                                              "' must be scheme, host and port only; a token, a "
+                                              "user and a password have keys of their own");
   }
   // [::1]:8080
   const size_t bracket = rest.find(']');
@@ -61,8 +68,9 @@ Result<Endpoint> parse(const std::string& url) {
   const bool digits = !endpoint.port.empty() && endpoint.port.size() <= 5 &&
                       std::all_of(endpoint.port.begin(), endpoint.port.end(),
                                   [](unsigned char c) { return std::isdigit(c) != 0; });
-  if (endpoint.host.empty() || !digits) {
-    return make_error(ErrorKind::kConfig, "'" + url + "' has no host or no valid port");
+  if (endpoint.host.empty() || !digits || std::stoul(endpoint.port) > 65535) {
+    return make_error(ErrorKind::kConfig,
+                      "'" + without_user(url) + "' has no host or no valid port");
   }
   return endpoint;
 }
@@ -194,15 +202,7 @@ class Client final : public HttpClient {
   }
 
   Status connect(const CallContext& context) {
-    tcp::resolver resolver(io_);
-    tcp::resolver::results_type found;
-    ARROW_RETURN_NOT_OK(step(context.deadline, context, Sent::kNo, "resolving", [&](auto&& done) {
-      resolver.async_resolve(endpoint_.host, endpoint_.port,
-                             [&found, done](boost::system::error_code ec, auto results) {
-                               found = std::move(results);
-                               done(ec, size_t{0});
-                             });
-    }));
+    ARROW_ASSIGN_OR_RAISE(const std::vector<tcp::endpoint> found, addresses(context));
     auto& socket = make_socket();
     ARROW_RETURN_NOT_OK(step(context.deadline, context, Sent::kNo, "connecting", [&](auto&& done) {
       asio::async_connect(socket, found, [done](boost::system::error_code ec, const auto&) {
@@ -218,6 +218,21 @@ class Client final : public HttpClient {
       secure_->async_handshake(asio::ssl::stream_base::client,
                                [done](boost::system::error_code ec) { done(ec, size_t{0}); });
     });
+  }
+
+  Result<std::vector<tcp::endpoint>> addresses(const CallContext& context) const {
+    Result<std::vector<std::string>> numbers = resolve(endpoint_.host, context);
+    if (!numbers.ok()) {
+      return error(error_kind(numbers.status()), Sent::kNo, numbers.status().message());
+    }
+    std::vector<tcp::endpoint> found;
+    for (const std::string& number : *numbers) {
+      boost::system::error_code wrong;
+      const asio::ip::address address = asio::ip::make_address(number, wrong);
+      if (!wrong) found.emplace_back(address, endpoint_.port_number());
+    }
+    if (!found.empty()) return found;
+    return error(ErrorKind::kConnection, Sent::kNo, "resolving: the name is not known here");
   }
 
   // Starts one operation and runs the io_context until it has ended, by itself or because its time

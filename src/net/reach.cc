@@ -16,6 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/url.h"
+#include "net/resolve.h"
+
 namespace cenote {
 namespace {
 
@@ -36,7 +39,7 @@ constexpr std::string_view kNeverMeant[] = {
 };
 
 Status no_place(std::string_view location, const std::string& why) {
-  return make_error(ErrorKind::kConfig, "'" + std::string(location) + "' " + why);
+  return make_error(ErrorKind::kConfig, "'" + without_user(location) + "' " + why);
 }
 
 bool all_of(std::string_view text, std::string_view among) {
@@ -63,22 +66,15 @@ ip::address_v6::bytes_type bytes_of(const ip::address& address) {
 
 using Found = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-Found look_up(const std::string& host, uint16_t port, int flags) {
+Found look_up_number(const std::string& address, uint16_t port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = flags;
+  hints.ai_flags = AI_NUMERICHOST;
   addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
+  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
     found = nullptr;
   }
   return {found, ::freeaddrinfo};
-}
-
-std::string number_of(const addrinfo& entry) {
-  char text[INET6_ADDRSTRLEN] = {};
-  const int failed =
-      ::getnameinfo(entry.ai_addr, entry.ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  return failed == 0 ? text : "";
 }
 
 }  // namespace
@@ -176,11 +172,10 @@ bool Reach::allows(const Bytes& address) const {
   return std::none_of(denied_.begin(), denied_.end(), holds);
 }
 
-Result<std::vector<std::string>> Reach::addresses(const Place& place) const {
-  const Found found = look_up(place.host, place.port, 0);
-  std::vector<std::string> numbers;
-  for (const addrinfo* each = found.get(); each != nullptr; each = each->ai_next) {
-    const std::string number = number_of(*each);
+Result<std::vector<std::string>> Reach::addresses(const Place& place,
+                                                  const CallContext& context) const {
+  ARROW_ASSIGN_OR_RAISE(std::vector<std::string> numbers, resolve(place.host, context));
+  for (const std::string& number : numbers) {
     boost::system::error_code wrong;
     const ip::address address = ip::make_address(number, wrong);
     if (wrong || !allows(bytes_of(address))) {
@@ -189,13 +184,12 @@ Result<std::vector<std::string>> Reach::addresses(const Place& place) const {
                             (number == place.host ? "" : ", which is " + number + ",") +
                             " is not among the addresses that nodes may have");
     }
-    numbers.push_back(number);
   }
   return numbers;
 }
 
 bool is_refused(const std::string& address, uint16_t port, Deadline deadline) {
-  const Found found = look_up(address, port, AI_NUMERICHOST);
+  const Found found = look_up_number(address, port);
   if (found == nullptr) return false;
   const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;

@@ -36,9 +36,10 @@ class Reach {
   // and loopback too where `loopback` says so.
   static Result<Reach> make(std::span<const std::string> networks, bool loopback);
 
-  // The host's addresses as numbers, each of them allowed. Resolves names, as long as the system's
-  // resolver takes; a name that is not known has none. kConfig names the first that is not allowed.
-  Result<std::vector<std::string>> addresses(const Place& place) const;
+  // The host's addresses as numbers, each of them allowed; a name that is not known has none.
+  // kConfig names the first that is not allowed; else as resolve().
+  Result<std::vector<std::string>> addresses(const Place& place,
+                                             const CallContext& context = {}) const;
 
  private:
   // IPv4 as ::ffff:a.b.c.d, so that an address is judged however it is written.

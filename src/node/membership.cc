@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/json.h"
+#include "base/keep_running.h"
 #include "base/log.h"
 #include "manager/open_discovery.h"
 #include "node/incarnation.h"
@@ -26,6 +28,12 @@ cluster::PoolReport report_of(const PoolStatus& status) {
   report.writable = !status.read_only && status.role != Role::kReplica;
   report.lag = status.lag;
   return report;
+}
+
+// What an error quotes may be any bytes, and the heartbeat that tells of it is JSON.
+std::string as_utf8(const std::string& text) {
+  const std::string json = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Json::parse(json).get<std::string>();
 }
 
 std::string label(std::string_view pool) {
@@ -52,7 +60,9 @@ Membership::Membership(DistributedPoolManager& manager, FlightServer& flight,
   state_.incarnation = about_.incarnation;
   state_.pools_of = booted;
   flight_.set_config_version(booted);
-  thread_ = std::jthread([this](const std::stop_token& stop) { discovery_->serve(stop, *this); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    keep_running(stop, "node", "membership", [&] { discovery_->serve(stop, *this); });
+  });
 }
 
 Membership::~Membership() = default;
@@ -178,7 +188,7 @@ Status Membership::apply_config(uint64_t version, std::string_view content) {
   const Status applied = apply();
   if (applied.ok()) {
     flight_.set_config_version(version);
-    // It is in use all the same; only the next start without a coordinator would lack it.
+    // It is in use all the same; only a start while nobody gives one would lack it.
     if (!keep_last_good(last_good_, {version, std::string(content)})) {
       log(LogLevel::kError, "node",
           name + " cannot be kept in '" + last_good_.string() +
@@ -194,7 +204,7 @@ Status Membership::apply_config(uint64_t version, std::string_view content) {
       state_.config_reason.clear();
     } else {
       state_.config_rejected = version;
-      state_.config_reason = applied.message();
+      state_.config_reason = as_utf8(applied.message());
     }
   }
   if (applied.ok()) log(LogLevel::kInfo, "node", name + " was applied");

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -86,7 +87,17 @@ void Executor::post(std::function<void()> work) {
     lock.unlock();
     bell->ring(1);  // its thread waits for that
   } else if (static_cast<int>(core_->threads.size()) < core_->max_threads && !core_->stopping) {
-    core_->threads.emplace_back([core = core_] { core->run(); });
+    try {
+      core_->threads.emplace_back([core = core_] { core->run(); });
+      return;
+    } catch (const std::system_error&) {
+      // No more threads are to be had: one that is there takes the work.
+      if (!core_->threads.empty()) return;
+    }
+    const std::function<void()> here = std::move(core_->queue.back());
+    core_->queue.pop_back();
+    lock.unlock();
+    here();
   }
 }
 

@@ -16,6 +16,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
+  // Where the system has no thread for it, and there is none yet, it runs at once on the calling
+  // one.
   void post(std::function<void()> work);
 
  private:

@@ -165,6 +165,22 @@ TEST_F(Routing, the_own_pool_comes_first) {
   EXPECT_EQ(origin.node, "");
 }
 
+TEST_F(Routing, an_answer_of_the_own_pool_tells_which_configuration_this_process_applied) {
+  serve("n1");
+  shown_["n1"].config_version = 7;
+  publish();
+  open(LoadBalanceAlgorithm::kRoundRobin, {sqlite("own")});
+  ASSERT_TRUE(manager_->execute("main_db", "create table t (name text)").ok());
+  ASSERT_TRUE(eventually([&] { return manager_->cluster_status()->nodes.size() == 1; }));
+  Origin origin;
+  ASSERT_TRUE(ask(&origin).ok());
+  EXPECT_EQ(origin.source, "own");
+  EXPECT_EQ(origin.config_version, 0U) << "it serves nobody";
+  manager_->expect_node("n1", 1, 1);
+  ASSERT_TRUE(ask(&origin).ok());
+  EXPECT_EQ(origin.config_version, 7U);
+}
+
 TEST_F(Routing, an_own_pool_without_its_database_gives_way_to_a_node) {
   serve("n1");
   publish();

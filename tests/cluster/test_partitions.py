@@ -6,11 +6,12 @@ import json
 import pathlib
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 
 import partitions
 import pytest
-from partitions import CLIENT, STORE, Cluster, cluster
+from partitions import CLIENT, NODES, STORE, Cluster, cluster
 from processes import PROGRAM
 
 REASON = partitions.why_not()
@@ -130,6 +131,26 @@ def test_past_its_time_the_cached_view_serves_reads_and_then_nothing(tmp_path: p
         made.wait(lambda seen: seen.ok and seen.stale, "a local read", local.at)
         refused = made.wait(lambda seen: "local_cache_ttl" in seen.error, "a refused read", local.at)
         assert "four times" in refused.error
+
+
+def test_nodes_that_are_back_get_few_calls_at_first_and_their_part_later(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, readers=4, recovery_strategy="gradual") as made:
+        cut = made.cut(lambda: made.network.cut([CLIENT, "n1"]))
+        back = made.heal(cut).connected
+        made.wait(lambda seen: seen.at > back + 5, "reads on the way back")
+
+        def share(begin: float, end: float) -> dict[str, int]:
+            took = Counter(seen.node for seen in made.samples() if seen.ok and begin <= seen.begun < end)
+            return {node: took[node] for node in NODES}
+
+        first = share(back, back + 5)
+        assert 0 < first["n2"] + first["n3"] < first["n1"], first
+        whole = "get all their calls again"
+        partitions.eventually(lambda: whole in (made.folder / f"{CLIENT}.log").read_text(), 60)
+        since = made.samples()[-1].at
+        made.wait(lambda seen: seen.at > since + 3, "reads afterwards")
+        later = share(since, since + 3)
+        assert min(later["n2"], later["n3"]) > later["n1"] / 2, later
 
 
 def node_status(made: Cluster, name: str, state: str) -> str:

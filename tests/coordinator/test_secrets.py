@@ -160,6 +160,7 @@ def programs_that_fail(outputs: Outputs, folder: pathlib.Path, url: str) -> None
         command = [PROGRAM, *arguments, "--coordinator", url, "--token-file", "token"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE, check=False)
         outputs.texts.append((" ".join(arguments), done.stdout + done.stderr))
+    endpoints_with_passwords(outputs, folder)
     broken = folder / "broken.yaml"
     broken.write_text(
         json.dumps({"coordinator": {"tokens": [{"name": "a", "role": "king", "token": CANARIES["user"]}]}})
@@ -174,6 +175,38 @@ def programs_that_fail(outputs: Outputs, folder: pathlib.Path, url: str) -> None
     )
     assert done.returncode == 3
     outputs.texts.append(("coordinator -c broken.yaml", done.stdout + done.stderr))
+
+
+def endpoints_with_passwords(outputs: Outputs, folder: pathlib.Path) -> None:
+    """Where none belongs; each is refused, and shown without."""
+    secret = CANARIES["database"]
+    (folder / "urls").mkdir()
+    file = folder / "urls" / "client.yaml"
+    for place in (
+        f"http://root:{secret}@127.0.0.1:1",
+        f"http://{secret}@127.0.0.1",
+        f"https://a@{secret}@127.0.0.1:x",
+        f"ftp://root:{secret}/@127.0.0.1:1",
+        f"root:{secret}@127.0.0.1:1",
+    ):
+        for section in (
+            {"mode": "coordinated", "coordinator": {"endpoint": place}},
+            *(
+                {"mode": "distributed", "discovery": {"type": kind, "endpoint": place, "pools": "a"}}
+                for kind in ("etcd", "consul", "static")
+            ),
+        ):
+            file.write_text(json.dumps({"deployment": section}))
+            for arguments in (["members"], ["query", "-p", "a", "select 1"], ["config", "history"]):
+                done = subprocess.run(
+                    [PROGRAM, arguments[0], *arguments[1:], "-c", str(file)],
+                    capture_output=True,
+                    text=True,
+                    timeout=DEADLINE,
+                    check=False,
+                )
+                assert done.returncode == 3, done.stderr
+                outputs.texts.append((f"{arguments[0]} of {section}".replace(secret, "…"), done.stdout + done.stderr))
 
 
 def test_no_planted_secret_comes_out_of_any_route_log_metric_or_file(tmp_path: pathlib.Path) -> None:

@@ -1,9 +1,12 @@
 // Which of a process's connections are ended with their channel, and what must be left alone.
 #include "flight/cut.h"
 
+#include <atomic>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -11,6 +14,22 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+namespace {
+std::atomic<int> g_copies = 0;
+}
+
+// In the place of the C library's: counts the descriptors that are copied.
+extern "C" __attribute__((visibility("default"))) int fcntl(int fd, int command, ...) {
+  using Function = int (*)(int, int, void*);
+  static const auto system = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "fcntl"));
+  va_list rest;
+  va_start(rest, command);
+  void* const argument = va_arg(rest, void*);
+  va_end(rest);
+  if (command == F_DUPFD_CLOEXEC) ++g_copies;
+  return system(fd, command, argument);
+}
 
 namespace cenote::flight {
 namespace {
@@ -65,6 +84,19 @@ TEST(SocketMark, cuts_the_connections_that_carry_it_and_no_other) {
   EXPECT_FALSE(marked.is_open());
   EXPECT_TRUE(other.is_open());
   EXPECT_TRUE(unmarked.is_open());
+}
+
+// A process of ten thousand connections has other things to do.
+TEST(SocketMark, copies_no_connection_but_those_that_carry_it) {
+  const SocketMark mark = SocketMark::next();
+  const Connection marked;
+  const Connection other;
+  const Connection unmarked;
+  marked.mark(mark);
+  other.mark(SocketMark::next());
+  g_copies = 0;
+  mark.cut();
+  EXPECT_EQ(g_copies, 1);
 }
 
 // As another process sees it.
