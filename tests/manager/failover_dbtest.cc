@@ -280,7 +280,8 @@ TEST_F(BalancedDb, who_comes_back_gets_a_small_share_at_first) {
   read_until(*manager, [&] { return status(*manager).counts["ejected"] == 2U; });
   run("start a");
   ASSERT_TRUE(until([&] { return status(*manager).counts["returned"] == 2U; }));
-  auto shares = read_until(*manager, [calls = 0]() mutable { return ++calls == 100; });
+  int calls = 0;
+  auto shares = read_until(*manager, [&] { return ++calls == 100; });
   EXPECT_GT(shares["a1"] + shares["a2"], 0) << "nothing at all";
   EXPECT_LT(shares["a1"] + shares["a2"], shares["b"]) << "a tenth each, which grows within 30 s";
 }
