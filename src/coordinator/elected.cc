@@ -132,9 +132,9 @@ void ElectedCoordinator::run(const std::stop_token& stop) noexcept {
 }
 
 Status ElectedCoordinator::take_over(std::stop_token over) {
-  const CoordinatorServerOptions options = this->options();
+  ARROW_ASSIGN_OR_RAISE(Setup setup, set_up(options()));
   // The slow part first: a standby answers meanwhile.
-  ARROW_ASSIGN_OR_RAISE(auto coordinator, open_coordinator(options, borrowed(*store_, over),
+  ARROW_ASSIGN_OR_RAISE(auto coordinator, open_coordinator(setup, borrowed(*store_, over),
                                                            {Deadline::in(kRestore), over}));
   std::unique_ptr<Standby> standby;
   {
@@ -147,7 +147,7 @@ Status ElectedCoordinator::take_over(std::stop_token over) {
     return sent_on(store_->leader(), http);
   };
   ARROW_ASSIGN_OR_RAISE(auto leading,
-                        CoordinatorServer::start(options, std::move(coordinator), gate));
+                        CoordinatorServer::start(std::move(setup), std::move(coordinator), gate));
   const Lock lock(mutex_);
   leading_ = std::move(leading);
   return Status::OK();

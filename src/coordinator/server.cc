@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "coordinator/dashboard.h"
-#include "coordinator/setup.h"
 #include "coordinator/sqlite_store.h"
 
 namespace cenote::coordinator {
@@ -48,31 +47,27 @@ void put_behind(const Gate& gate, std::vector<HttpRoute>* routes) {
 Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
     const CoordinatorServerOptions& options) {
   // Before the store is touched.
-  ARROW_RETURN_NOT_OK(http_options(options).status());
-  ARROW_RETURN_NOT_OK(token_records(options).status());
-  ARROW_RETURN_NOT_OK(api_options(options).status());
+  ARROW_ASSIGN_OR_RAISE(Setup setup, set_up(options));
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<Store> store, open_sqlite_store(options.state));
   ARROW_ASSIGN_OR_RAISE(auto coordinator,
-                        open_coordinator(options, std::move(store), {Deadline::in(kRestore), {}}));
-  return start(options, std::move(coordinator), nullptr);
+                        open_coordinator(setup, std::move(store), {Deadline::in(kRestore), {}}));
+  return start(std::move(setup), std::move(coordinator), nullptr);
 }
 
 Result<std::unique_ptr<CoordinatorServer>> CoordinatorServer::start(
-    const CoordinatorServerOptions& options, std::unique_ptr<PoolCoordinator> coordinator,
-    const Gate& gate) {
-  ARROW_ASSIGN_OR_RAISE(HttpServerOptions http, http_options(options));
-  ARROW_ASSIGN_OR_RAISE(Api::Options rules, api_options(options));
+    Setup setup, std::unique_ptr<PoolCoordinator> coordinator, const Gate& gate) {
   std::unique_ptr<CoordinatorServer> server(new CoordinatorServer);
   server->coordinator_ = std::move(coordinator);
-  server->api_ = std::make_unique<Api>(*server->coordinator_, std::move(rules));
-  http.refusal = [api = server->api_.get()](int status, std::string_view reason) {
+  server->api_ = std::make_unique<Api>(*server->coordinator_, std::move(setup.rules));
+  setup.http.refusal = [api = server->api_.get()](int status, std::string_view reason) {
     return api->refusal(status, reason);
   };
-  server->secure_ = !options.tls.certificate.empty();
+  server->listen_ = setup.http.listen;
+  server->secure_ = !setup.http.tls.certificate.empty();
   std::vector<HttpRoute> routes = server->api_->routes();
   for (HttpRoute& route : dashboard_routes()) routes.push_back(std::move(route));
   if (gate) put_behind(gate, &routes);
-  ARROW_ASSIGN_OR_RAISE(server->http_, HttpServer::start(std::move(http), std::move(routes)));
+  ARROW_ASSIGN_OR_RAISE(server->http_, HttpServer::start(std::move(setup.http), std::move(routes)));
   server->coordinator_->on_change([http = server->http_.get()] { http->wake(); });
   server->judge_ =
       std::jthread([raw = server.get()](const std::stop_token& stop) { raw->judge(stop); });
@@ -94,9 +89,11 @@ std::string CoordinatorServer::url() const {
 }
 
 Status CoordinatorServer::reload(const CoordinatorServerOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<TokenRecord> tokens, token_records(options));
-  ARROW_RETURN_NOT_OK(http_->reload_tls(options.tls));
-  coordinator_->tokens().configure(std::move(tokens));
+  CoordinatorServerOptions next = options;
+  next.listen = listen_;
+  ARROW_ASSIGN_OR_RAISE(Setup setup, set_up(next));
+  ARROW_RETURN_NOT_OK(http_->reload_tls(setup.http.tls));
+  coordinator_->tokens().configure(std::move(setup.tokens));
   return Status::OK();
 }
 

@@ -10,7 +10,7 @@
 
 #include "cenote/server.h"
 
-#include "coordinator/api.h"
+#include "coordinator/setup.h"
 #include "net/http_server.h"
 
 namespace cenote::coordinator {
@@ -24,8 +24,7 @@ class CoordinatorServer {
   static Result<std::unique_ptr<CoordinatorServer>> start(const CoordinatorServerOptions& options);
   // The same with a coordinator that was opened (elected.h).
   static Result<std::unique_ptr<CoordinatorServer>> start(
-      const CoordinatorServerOptions& options, std::unique_ptr<PoolCoordinator> coordinator,
-      const Gate& gate);
+      Setup setup, std::unique_ptr<PoolCoordinator> coordinator, const Gate& gate);
   // Open requests and watches are closed, then the store.
   ~CoordinatorServer();
 
@@ -44,6 +43,7 @@ class CoordinatorServer {
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
   bool secure_ = false;
+  std::string listen_;  // as it was asked for
   // Last: they end before what they use. The one never waits for the store, the other does.
   std::jthread judge_;
   std::jthread keeper_;

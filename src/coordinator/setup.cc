@@ -45,10 +45,7 @@ PoolCoordinator::Options core_options(const CoordinatorServerOptions& options) {
   return core;
 }
 
-}  // namespace
-
-Result<HttpServerOptions> http_options(const CoordinatorServerOptions& options) {
-  ARROW_RETURN_NOT_OK(check_exposure(options));
+HttpServerOptions http_options(const CoordinatorServerOptions& options) {
   HttpServerOptions http;
   http.listen = options.listen;
   http.allow_remote = true;  // checked above, more strictly
@@ -81,13 +78,24 @@ Result<std::vector<TokenRecord>> token_records(const CoordinatorServerOptions& o
   return tokens;
 }
 
-Result<std::unique_ptr<PoolCoordinator>> open_coordinator(const CoordinatorServerOptions& options,
+}  // namespace
+
+Result<Setup> set_up(const CoordinatorServerOptions& options) {
+  ARROW_RETURN_NOT_OK(check_exposure(options));
+  Setup setup;
+  setup.http = http_options(options);
+  ARROW_ASSIGN_OR_RAISE(setup.rules, api_options(options));
+  ARROW_ASSIGN_OR_RAISE(setup.tokens, token_records(options));
+  setup.core = core_options(options);
+  return setup;
+}
+
+Result<std::unique_ptr<PoolCoordinator>> open_coordinator(const Setup& setup,
                                                           std::unique_ptr<Store> store,
                                                           const CallContext& context) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<TokenRecord> tokens, token_records(options));
   ARROW_ASSIGN_OR_RAISE(auto coordinator,
-                        PoolCoordinator::open(core_options(options), std::move(store), context));
-  coordinator->tokens().configure(std::move(tokens));
+                        PoolCoordinator::open(setup.core, std::move(store), context));
+  coordinator->tokens().configure(setup.tokens);
   return coordinator;
 }
 

@@ -13,14 +13,17 @@
 
 namespace cenote::coordinator {
 
+struct Setup {
+  HttpServerOptions http;
+  Api::Options rules;
+  std::vector<TokenRecord> tokens;  // those of the configuration; operators make more
+  PoolCoordinator::Options core;
+};
 // kConfig for what the configuration has wrong: among others an address that other machines reach,
 // without both TLS and tokens.
-Result<HttpServerOptions> http_options(const CoordinatorServerOptions& options);
-Result<Api::Options> api_options(const CoordinatorServerOptions& options);
-// Those of the configuration; operators make more.
-Result<std::vector<TokenRecord>> token_records(const CoordinatorServerOptions& options);
+Result<Setup> set_up(const CoordinatorServerOptions& options);
 // With what the store has.
-Result<std::unique_ptr<PoolCoordinator>> open_coordinator(const CoordinatorServerOptions& options,
+Result<std::unique_ptr<PoolCoordinator>> open_coordinator(const Setup& setup,
                                                           std::unique_ptr<Store> store,
                                                           const CallContext& context);
 

@@ -41,10 +41,12 @@ HttpResponse problem(const Problem& wrong) {
   return response;
 }
 
-// Who lives and what was counted is in the leader's memory; a place in its history too.
+// Who lives, what was counted and how far a roll-out has come is in the leader's memory; a place in
+// its history too.
 bool is_kept_by_the_store(const ApiRow& row, const HttpRequest& http) {
   if (row.method != "GET") return false;
-  for (const std::string_view live : {"/v1/watch", "/v1/summary", "/metrics"}) {
+  for (const std::string_view live :
+       {"/v1/watch", "/v1/summary", "/metrics", "/v1/rollouts/{scope}"}) {
     if (row.path == live) return false;
   }
   return row.path != "/v1/nodes" || http.query.empty();
@@ -76,10 +78,8 @@ struct Standby::Look {
 
 Result<std::unique_ptr<Standby>> Standby::start(const CoordinatorServerOptions& options,
                                                 SharedStore& store) {
-  ARROW_ASSIGN_OR_RAISE(HttpServerOptions http, http_options(options));
-  ARROW_RETURN_NOT_OK(token_records(options).status());
-  ARROW_RETURN_NOT_OK(api_options(options).status());
-  std::unique_ptr<Standby> standby(new Standby(options, store));
+  ARROW_ASSIGN_OR_RAISE(Setup setup, set_up(options));
+  std::unique_ptr<Standby> standby(new Standby(setup, store));
   std::vector<HttpRoute> routes;
   const std::vector<ApiRow> rows = api_rows();
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -103,7 +103,8 @@ Result<std::unique_ptr<Standby>> Standby::start(const CoordinatorServerOptions& 
     };
     routes.push_back(std::move(route));
   }
-  ARROW_ASSIGN_OR_RAISE(standby->http_, HttpServer::start(std::move(http), std::move(routes)));
+  ARROW_ASSIGN_OR_RAISE(standby->http_,
+                        HttpServer::start(std::move(setup.http), std::move(routes)));
   return standby;
 }
 
@@ -113,11 +114,11 @@ Standby::~Standby() {
 }
 
 Status Standby::reload(const CoordinatorServerOptions& options) {
-  ARROW_RETURN_NOT_OK(token_records(options).status());
+  ARROW_ASSIGN_OR_RAISE(Setup setup, set_up(options));
   const TurnLock turn(turn_, store_context().deadline);
   ARROW_RETURN_NOT_OK(turn.status());
-  ARROW_RETURN_NOT_OK(http_->reload_tls(options.tls));
-  options_ = options;
+  ARROW_RETURN_NOT_OK(http_->reload_tls(setup.http.tls));
+  setup_ = std::move(setup);
   look_.reset();
   return Status::OK();
 }
@@ -151,9 +152,8 @@ Result<std::shared_ptr<Standby::Look>> Standby::look() {
   auto look = std::make_shared<Look>();
   look->made = Clock::now();
   ARROW_ASSIGN_OR_RAISE(look->coordinator,
-                        open_coordinator(options_, borrowed(store_, stop_.get_token()), context));
-  ARROW_ASSIGN_OR_RAISE(Api::Options rules, api_options(options_));
-  look->api = std::make_unique<Api>(*look->coordinator, std::move(rules));
+                        open_coordinator(setup_, borrowed(store_, stop_.get_token()), context));
+  look->api = std::make_unique<Api>(*look->coordinator, setup_.rules);
   look->routes = look->api->routes();
   look_ = std::move(look);
   return look_;

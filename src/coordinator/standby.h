@@ -32,8 +32,7 @@ class Standby {
 
  private:
   struct Look;
-  Standby(const CoordinatorServerOptions& options, SharedStore& store)
-      : store_(store), options_(options) {}
+  Standby(const Setup& setup, SharedStore& store) : store_(store), setup_(setup) {}
   HttpResponse answer(const ApiRow& row, size_t index, const HttpRequest& http);
   // The store as it was at most a second ago.
   Result<std::shared_ptr<Look>> look();
@@ -41,7 +40,7 @@ class Standby {
   SharedStore& store_;
   std::stop_source stop_;
   Turn turn_;  // guards all below, while the store is read too
-  CoordinatorServerOptions options_ CENOTE_GUARDED_BY(turn_);
+  Setup setup_ CENOTE_GUARDED_BY(turn_);
   std::shared_ptr<Look> look_ CENOTE_GUARDED_BY(turn_);
   std::unique_ptr<HttpServer> http_;  // last: ends before what its handlers use
 };

@@ -1,21 +1,15 @@
 // Nodes as services of Consul, `cenote-<cluster>`, each with a check that it must pass; what they
-// are is in the service's meta, cut into values of the length that Consul takes. Configurations in
-// its keys:
-//   cenote/<cluster>/config/v/<n>  a configuration, never changed
-//   cenote/<cluster>/config/head   number and hash of the newest, moved with it in one transaction
-//   cenote/<cluster>/drain/<id>    there if the node is to take no work
+// are is in the service's meta, cut into values of the length that Consul takes.
 #include <map>
 #include <utility>
 
 #include "base/log.h"
-#include "discovery/directory.h"
-#include "store/consul_client.h"
+#include "discovery/keyed_directory.h"
 
 namespace cenote::discovery {
 namespace {
 
 using store::ConsulClient;
-using Verb = store::consul::Step::Verb;
 
 constexpr size_t kValue = 512;      // characters of one value of the meta
 constexpr size_t kMostPieces = 56;  // of the 64 values that Consul takes
@@ -57,28 +51,27 @@ bool newer(const Entry& a, const Entry& b) {
   return std::pair(a.about.incarnation, a.sequence) > std::pair(b.about.incarnation, b.sequence);
 }
 
-class ConsulDirectory final : public Directory {
+class ConsulDirectory final : public KeyedDirectory {
  public:
   ConsulDirectory(ConsulClient client, const DirectoryOptions& options)
-      : client_(std::move(client)),
+      : KeyedDirectory("cenote/" + options.cluster + "/"),
+        keys_(std::move(client)),
         service_("cenote-" + options.cluster),
         cluster_(options.cluster),
-        keys_("cenote/" + options.cluster + "/config/"),
-        drains_("cenote/" + options.cluster + "/drain/"),
         ttl_(options.ttl) {}
 
   Result<Listing> list(const std::stop_token& stop) override {
     ARROW_ASSIGN_OR_RAISE(const ConsulClient::Services services,
-                          client_.services({{}, stop}, service_));
+                          keys_.client().services({{}, stop}, service_));
     // Without rights Consul shows an empty list; a key it refuses.
     if (services.list.empty())
-      ARROW_RETURN_NOT_OK(client_.get({{}, stop}, keys_ + "head").status());
+      ARROW_RETURN_NOT_OK(keys_.client().get({{}, stop}, head_key()).status());
     return listing_of(services);
   }
 
   Result<Listing> wait(const std::stop_token& stop, const Listing& known, Duration most) override {
     ARROW_ASSIGN_OR_RAISE(const ConsulClient::Services services,
-                          client_.wait_services(stop, service_, known.revision, most));
+                          keys_.client().wait_services(stop, service_, known.revision, most));
     // An index that falls is that of another store, or one that was made anew.
     if (services.index < known.revision || (services.list.empty() && !known.entries.empty())) {
       return list(stop);
@@ -102,10 +95,10 @@ class ConsulDirectory final : public Directory {
 
   Status renew(const std::stop_token& stop) override {
     // The same note each time: Consul tells its servers of changes only.
-    ARROW_ASSIGN_OR_RAISE(const bool known, client_.pass({{}, stop}, check_id(), "renewed"));
+    ARROW_ASSIGN_OR_RAISE(const bool known, keys_.client().pass({{}, stop}, check_id(), "renewed"));
     if (known) return Status::OK();
     return make_error(ErrorKind::kInterface,
-                      "Consul's agent at " + client_.url() + " does not know this node");
+                      "Consul's agent at " + keys_.client().url() + " does not know this node");
   }
 
   Status update(const std::stop_token& stop, const Entry& entry) override {
@@ -116,7 +109,7 @@ class ConsulDirectory final : public Directory {
     registration.check_id = check_id();
     registration.ttl = ttl_;
     ARROW_ASSIGN_OR_RAISE(registration.meta, meta_of(entry));
-    return client_.enter({{}, stop}, registration);
+    return keys_.client().enter({{}, stop}, registration);
   }
 
   void leave(const Entry& entry) override {
@@ -124,56 +117,11 @@ class ConsulDirectory final : public Directory {
     Entry last = entry;
     last.draining = true;
     // A short word on the way out; the check becomes critical if nobody hears it.
-    if (update({}, last).ok()) (void)client_.leave({}, service_id());
-  }
-
-  Result<cluster::ConfigId> config_head(const std::stop_token& stop) override {
-    ARROW_ASSIGN_OR_RAISE(const auto item, client_.get({{}, stop}, keys_ + "head"));
-    if (!item) return cluster::ConfigId();
-    return head_from(item->value);
-  }
-
-  Result<ConfigVersion> config(const std::stop_token& stop, uint64_t version) override {
-    ARROW_ASSIGN_OR_RAISE(const auto item, client_.get({{}, stop}, version_key(version)));
-    if (!item) {
-      return make_error(ErrorKind::kUnknownPool,
-                        "Consul has no configuration " + std::to_string(version));
-    }
-    return config_from(item->value);
-  }
-
-  Result<bool> append_config(const std::stop_token& stop, const cluster::ConfigId& head,
-                             const ConfigVersion& version) override {
-    ARROW_ASSIGN_OR_RAISE(const auto item, client_.get({{}, stop}, keys_ + "head"));
-    cluster::ConfigId now;
-    if (item) {
-      ARROW_ASSIGN_OR_RAISE(now, head_from(item->value));
-    }
-    if (!same(now, head)) return false;
-    ARROW_ASSIGN_OR_RAISE(
-        const auto written,
-        client_.commit(
-            {{}, stop},
-            {{Verb::kCas, keys_ + "head", head_text(version), item ? item->modify_index : 0, ""},
-             {Verb::kCas, version_key(head.version + 1), config_text(version), 0, ""}}));
-    return written.has_value();
-  }
-
-  Result<std::vector<std::string>> drained(const std::stop_token& stop) override {
-    ARROW_ASSIGN_OR_RAISE(const auto items, client_.list({{}, stop}, drains_));
-    std::vector<std::string> ids;
-    for (const auto& item : items) ids.push_back(item.key.substr(drains_.size()));
-    return ids;
-  }
-
-  Status set_drained(const std::stop_token& stop, const std::string& node_id, bool on,
-                     const std::string& who) override {
-    const Verb verb = on ? Verb::kSet : Verb::kDelete;
-    return client_.commit({{}, stop}, {{verb, drains_ + node_id, on ? drain_text(who) : "", 0, ""}})
-        .status();
+    if (update({}, last).ok()) (void)keys_.client().leave({}, service_id());
   }
 
  private:
+  store::Keys& keys() override { return keys_; }
   Listing listing_of(const ConsulClient::Services& services) const {
     std::map<std::string, Entry> newest;
     for (const store::consul::Service& service : services.list) {
@@ -194,13 +142,10 @@ class ConsulDirectory final : public Directory {
   }
   std::string service_id() const { return cluster_ + "." + node_id_; }
   std::string check_id() const { return "cenote:" + service_id(); }
-  std::string version_key(uint64_t version) const { return keys_ + "v/" + std::to_string(version); }
 
-  ConsulClient client_;
+  store::ConsulKeys keys_;
   const std::string service_;
   const std::string cluster_;
-  const std::string keys_;
-  const std::string drains_;
   const Duration ttl_;
   std::string node_id_;  // empty: never entered
 };

@@ -2,109 +2,59 @@
 // is read again, and says who won.
 #include "discovery/epochs.h"
 
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "base/json.h"
 #include "base/mutex.h"
-#include "store/consul_client.h"
-#include "store/etcd_client.h"
+#include "store/keys.h"
 
 namespace cenote::discovery {
 namespace {
 
 using failover::Record;
 
-// What a store held when it was asked.
-struct Held {
-  Record record;
-  uint64_t index = 0;  // that a write must find again; 0: the key is absent
-};
+using Open = std::function<Result<std::unique_ptr<store::Keys>>()>;
 
-class EtcdKeys {
- public:
-  using Client = store::EtcdClient;
-  explicit EtcdKeys(const std::string& cluster) : prefix_("/cenote/" + cluster + "/failover/") {}
-
-  Result<Held> get(Client& client, const CallContext& context, std::string_view group) const {
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range range,
-                          client.range(context, key(group), std::string_view()));
-    if (range.items.empty()) return Held();
-    ARROW_ASSIGN_OR_RAISE(Record record, record_from(range.items.front().value));
-    return Held{std::move(record), range.items.front().mod_revision};
-  }
-  Result<bool> put(Client& client, const CallContext& context, std::string_view group,
-                   uint64_t index, const std::string& value) const {
-    using Target = store::etcd::Compare::Target;
-    ARROW_ASSIGN_OR_RAISE(
-        const store::etcd::Committed done,
-        client.commit(context,
-                      {{{key(group), Target::kModRevision, index}}, {{key(group), value, 0}}, {}}));
-    return done.succeeded;
-  }
-
- private:
-  std::string key(std::string_view group) const { return prefix_ + std::string(group); }
-  const std::string prefix_;
-};
-
-class ConsulKeys {
- public:
-  using Client = store::ConsulClient;
-  explicit ConsulKeys(const std::string& cluster) : prefix_("cenote/" + cluster + "/failover/") {}
-
-  Result<Held> get(Client& client, const CallContext& context, std::string_view group) const {
-    ARROW_ASSIGN_OR_RAISE(const auto item, client.get(context, key(group)));
-    if (!item) return Held();
-    ARROW_ASSIGN_OR_RAISE(Record record, record_from(item->value));
-    return Held{std::move(record), item->modify_index};
-  }
-  Result<bool> put(Client& client, const CallContext& context, std::string_view group,
-                   uint64_t index, const std::string& value) const {
-    using Verb = store::consul::Step::Verb;
-    ARROW_ASSIGN_OR_RAISE(const auto written,
-                          client.commit(context, {{Verb::kCas, key(group), value, index, ""}}));
-    return written.has_value();
-  }
-
- private:
-  std::string key(std::string_view group) const { return prefix_ + std::string(group); }
-  const std::string prefix_;
-};
-
-template <typename Keys>
 class StoreEpochs final : public failover::EpochStore {
  public:
-  using Client = typename Keys::Client;
-  explicit StoreEpochs(const DirectoryOptions& options)
-      : options_(options.store), keys_(options.cluster) {}
+  StoreEpochs(std::string prefix, Open open) : prefix_(std::move(prefix)), open_(std::move(open)) {}
 
   Result<Record> read(const CallContext& context, std::string_view group) override {
-    ARROW_ASSIGN_OR_RAISE(Client client, take());
-    Result<Held> held = keys_.get(client, context, group);
-    give_back(std::move(client));
+    ARROW_ASSIGN_OR_RAISE(std::unique_ptr<store::Keys> keys, take());
+    const Result<std::optional<store::KeyItem>> held = keys->get(context, key(group));
+    give_back(std::move(keys));
     ARROW_RETURN_NOT_OK(held.status());
-    return std::move(held->record);
+    return *held ? record_from((*held)->value) : Record();
   }
 
   Result<Record> decide(const CallContext& context, std::string_view group,
                         const Record& wanted) override {
-    ARROW_ASSIGN_OR_RAISE(Client client, take());
-    Result<Record> stored = decide_with(client, context, group, wanted);
-    give_back(std::move(client));
+    ARROW_ASSIGN_OR_RAISE(std::unique_ptr<store::Keys> keys, take());
+    Result<Record> stored = decide_with(*keys, context, group, wanted);
+    give_back(std::move(keys));
     return stored;
   }
 
  private:
-  Result<Record> decide_with(Client& client, const CallContext& context, std::string_view group,
+  std::string key(std::string_view group) const { return prefix_ + std::string(group); }
+
+  Result<Record> decide_with(store::Keys& keys, const CallContext& context, std::string_view group,
                              const Record& wanted) const {
     // Each turn lost was won by another.
     constexpr int kMostTurns = 4;
     Status last;
     for (int turn = 0; turn < kMostTurns && !context.deadline.passed(); ++turn) {
-      ARROW_ASSIGN_OR_RAISE(Held held, keys_.get(client, context, group));
-      if (held.record.epoch >= wanted.epoch) return std::move(held.record);
-      const Result<bool> won = keys_.put(client, context, group, held.index, record_text(wanted));
+      ARROW_ASSIGN_OR_RAISE(const auto held, keys.get(context, key(group)));
+      Record record;
+      if (held) {
+        ARROW_ASSIGN_OR_RAISE(record, record_from(held->value));
+      }
+      if (record.epoch >= wanted.epoch) return record;
+      const auto won = keys.commit(
+          context,
+          {{{key(group), held ? held->version : 0}}, {{key(group), record_text(wanted)}}, {}});
       if (won.ok() && *won) return wanted;
       last = won.status();
     }
@@ -113,35 +63,37 @@ class StoreEpochs final : public failover::EpochStore {
                       "the record of '" + std::string(group) + "' changes all the time");
   }
 
-  // A client belongs to one call at a time; the connection of the last one is kept.
-  Result<Client> take() {
+  // One call at a time has them; the connection of the last one is kept.
+  Result<std::unique_ptr<store::Keys>> take() {
     {
       const Lock lock(mutex_);
-      if (idle_) {
-        Client client = std::move(*idle_);
-        idle_.reset();
-        return client;
-      }
+      if (idle_ != nullptr) return std::move(idle_);
     }
-    return Client::make(options_);
+    return open_();
   }
-  void give_back(Client client) {
-    std::optional<Client> old;  // closed behind the lock
+  void give_back(std::unique_ptr<store::Keys> keys) {
+    std::unique_ptr<store::Keys> old;  // closed behind the lock
     const Lock lock(mutex_);
-    old = std::exchange(idle_, std::optional<Client>(std::move(client)));
+    old = std::exchange(idle_, std::move(keys));
   }
 
-  const store::StoreOptions options_;
-  const Keys keys_;
+  const std::string prefix_;
+  const Open open_;
   Mutex mutex_;
-  std::optional<Client> idle_ CENOTE_GUARDED_BY(mutex_);
+  std::unique_ptr<store::Keys> idle_ CENOTE_GUARDED_BY(mutex_);
 };
 
-template <typename Keys>
-Result<std::shared_ptr<failover::EpochStore>> open(const DirectoryOptions& options) {
+template <typename Keys, typename Client>
+Result<std::shared_ptr<failover::EpochStore>> open(const std::string& root,
+                                                   const DirectoryOptions& options) {
   ARROW_RETURN_NOT_OK(check_cluster_name(options.cluster));
-  ARROW_RETURN_NOT_OK(Keys::Client::make(options.store).status());
-  return std::make_shared<StoreEpochs<Keys>>(options);
+  ARROW_RETURN_NOT_OK(Client::make(options.store).status());
+  return std::make_shared<StoreEpochs>(
+      root + options.cluster + "/failover/",
+      [store = options.store]() -> Result<std::unique_ptr<store::Keys>> {
+        ARROW_ASSIGN_OR_RAISE(Client client, Client::make(store));
+        return std::make_unique<Keys>(std::move(client));
+      });
 }
 
 }  // namespace
@@ -167,11 +119,11 @@ Result<Record> record_from(std::string_view text) {
 }
 
 Result<std::shared_ptr<failover::EpochStore>> etcd_epochs(const DirectoryOptions& options) {
-  return open<EtcdKeys>(options);
+  return open<store::EtcdKeys, store::EtcdClient>("/cenote/", options);
 }
 
 Result<std::shared_ptr<failover::EpochStore>> consul_epochs(const DirectoryOptions& options) {
-  return open<ConsulKeys>(options);
+  return open<store::ConsulKeys, store::ConsulClient>("cenote/", options);
 }
 
 }  // namespace cenote::discovery

@@ -1,13 +1,8 @@
-// Nodes and configurations in etcd:
-//   /cenote/<cluster>/nodes/<id>   a node, bound to its lease
-//   /cenote/<cluster>/config/v/<n> a configuration, never changed
-//   /cenote/<cluster>/config/head  number and hash of the newest, moved with it in one transaction
-//   /cenote/<cluster>/drain/<id>   there if the node is to take no work
+// Nodes in etcd, each bound to its lease: /cenote/<cluster>/nodes/<id>.
 #include <utility>
 
 #include "base/log.h"
-#include "discovery/directory.h"
-#include "store/etcd_client.h"
+#include "discovery/keyed_directory.h"
 
 namespace cenote::discovery {
 namespace {
@@ -19,17 +14,18 @@ Status lost(const std::string& why) {
   return make_error(ErrorKind::kInterface, why);
 }
 
-class EtcdDirectory final : public Directory {
+class EtcdDirectory final : public KeyedDirectory {
  public:
   EtcdDirectory(EtcdClient client, const DirectoryOptions& options)
-      : client_(std::move(client)),
-        prefix_("/cenote/" + options.cluster + "/"),
+      : KeyedDirectory("/cenote/" + options.cluster + "/"),
+        keys_(std::move(client)),
         nodes_(prefix_ + "nodes/"),
         end_(store::etcd::end_of_prefix(nodes_)),
         ttl_(options.ttl) {}
 
   Result<Listing> list(const std::stop_token& stop) override {
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range range, client_.range({{}, stop}, nodes_, end_));
+    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range range,
+                          keys_.client().range({{}, stop}, nodes_, end_));
     Listing listing;
     listing.revision = range.revision;
     for (const store::etcd::KeyValue& item : range.items) {
@@ -46,12 +42,12 @@ class EtcdDirectory final : public Directory {
 
   Result<Listing> wait(const std::stop_token& stop, const Listing& known, Duration most) override {
     ARROW_ASSIGN_OR_RAISE(const bool changed,
-                          client_.changed(stop, nodes_, end_, known.revision + 1, most));
+                          keys_.client().changed(stop, nodes_, end_, known.revision + 1, most));
     if (changed) return list(stop);
     // Nothing was heard. Whether nothing happened, only an answer tells: what was modified since,
     // and how many there are.
     ARROW_ASSIGN_OR_RAISE(const store::etcd::Range range,
-                          client_.range({{}, stop}, nodes_, end_, known.revision + 1));
+                          keys_.client().range({{}, stop}, nodes_, end_, known.revision + 1));
     const bool same = range.items.empty() && range.count == known.entries.size() &&
                       range.revision >= known.revision;
     if (!same) return list(stop);
@@ -62,7 +58,8 @@ class EtcdDirectory final : public Directory {
 
   Status enter(const std::stop_token& stop, const Entry& entry) override {
     const std::string key = nodes_ + entry.about.node_id;
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found, client_.range({{}, stop}, key, ""));
+    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
+                          keys_.client().range({{}, stop}, key, ""));
     uint64_t seen = 0;
     if (!found.items.empty()) {
       seen = found.items.front().mod_revision;
@@ -76,12 +73,12 @@ class EtcdDirectory final : public Directory {
       }
     }
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(ttl_).count();
-    ARROW_ASSIGN_OR_RAISE(lease_, client_.grant({{}, stop}, static_cast<uint64_t>(seconds)));
+    ARROW_ASSIGN_OR_RAISE(lease_, keys_.client().grant({{}, stop}, static_cast<uint64_t>(seconds)));
     return put(stop, entry, seen);
   }
 
   Status renew(const std::stop_token& stop) override {
-    ARROW_ASSIGN_OR_RAISE(const uint64_t left, client_.keep_alive({{}, stop}, lease_));
+    ARROW_ASSIGN_OR_RAISE(const uint64_t left, keys_.client().keep_alive({{}, stop}, lease_));
     return left > 0 ? Status::OK() : lost("etcd does not know our lease any more");
   }
 
@@ -94,80 +91,19 @@ class EtcdDirectory final : public Directory {
     Entry last = entry;
     last.draining = true;
     // A short word on the way out; the lease ends by itself if nobody hears it.
-    if (put({}, last, revision_).ok()) (void)client_.revoke({}, lease_);
-  }
-
-  Result<cluster::ConfigId> config_head(const std::stop_token& stop) override {
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
-                          client_.range({{}, stop}, prefix_ + "config/head", ""));
-    if (found.items.empty()) return cluster::ConfigId();
-    return head_from(found.items.front().value);
-  }
-
-  Result<ConfigVersion> config(const std::stop_token& stop, uint64_t version) override {
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
-                          client_.range({{}, stop}, version_key(version), ""));
-    if (found.items.empty()) {
-      return make_error(ErrorKind::kUnknownPool,
-                        "etcd has no configuration " + std::to_string(version));
-    }
-    return config_from(found.items.front().value);
-  }
-
-  Result<bool> append_config(const std::stop_token& stop, const cluster::ConfigId& head,
-                             const ConfigVersion& version) override {
-    const std::string head_key = prefix_ + "config/head";
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found, client_.range({{}, stop}, head_key, ""));
-    uint64_t seen = 0;
-    cluster::ConfigId now;
-    if (!found.items.empty()) {
-      seen = found.items.front().mod_revision;
-      ARROW_ASSIGN_OR_RAISE(now, head_from(found.items.front().value));
-    }
-    if (!same(now, head)) return false;
-    const std::string key = version_key(head.version + 1);
-    ARROW_ASSIGN_OR_RAISE(
-        const store::etcd::Committed done,
-        client_.commit({{}, stop},
-                       {{{head_key, Target::kModRevision, seen}, {key, Target::kModRevision, 0}},
-                        {{key, config_text(version), 0}, {head_key, head_text(version), 0}},
-                        {}}));
-    return done.succeeded;
-  }
-
-  Result<std::vector<std::string>> drained(const std::stop_token& stop) override {
-    const std::string begin = prefix_ + "drain/";
-    ARROW_ASSIGN_OR_RAISE(const store::etcd::Range found,
-                          client_.range({{}, stop}, begin, store::etcd::end_of_prefix(begin)));
-    std::vector<std::string> ids;
-    for (const auto& item : found.items) ids.push_back(item.key.substr(begin.size()));
-    return ids;
-  }
-
-  Status set_drained(const std::stop_token& stop, const std::string& node_id, bool on,
-                     const std::string& who) override {
-    const std::string key = prefix_ + "drain/" + node_id;
-    store::etcd::Transaction change;
-    if (on) {
-      change.puts.push_back({key, drain_text(who), 0});
-    } else {
-      change.deletes.push_back(key);
-    }
-    return client_.commit({{}, stop}, change).status();
+    if (put({}, last, revision_).ok()) (void)keys_.client().revoke({}, lease_);
   }
 
  private:
-  std::string version_key(uint64_t version) const {
-    return prefix_ + "config/v/" + std::to_string(version);
-  }
+  store::Keys& keys() override { return keys_; }
 
   // Over what was seen and nothing else.
   Status put(const std::stop_token& stop, const Entry& entry, uint64_t seen) {
     const std::string key = nodes_ + entry.about.node_id;
     ARROW_ASSIGN_OR_RAISE(const store::etcd::Committed done,
-                          client_.commit({{}, stop}, {{{key, Target::kModRevision, seen}},
-                                                      {{key, entry_text(entry), lease_}},
-                                                      {}}));
+                          keys_.client().commit({{}, stop}, {{{key, Target::kModRevision, seen}},
+                                                             {{key, entry_text(entry), lease_}},
+                                                             {}}));
     if (!done.succeeded) {
       return lost("node '" + entry.about.node_id + "' was changed in etcd by somebody else");
     }
@@ -175,8 +111,7 @@ class EtcdDirectory final : public Directory {
     return Status::OK();
   }
 
-  EtcdClient client_;
-  const std::string prefix_;
+  store::EtcdKeys keys_;
   const std::string nodes_;
   const std::string end_;
   const Duration ttl_;

@@ -40,9 +40,12 @@ void Staging::begin(TimePoint now, const ConfigVersion& head, const std::vector<
     ++others;
     all_have_it = all_have_it && same(node.applied(), head.id());
   }
-  // Who comes when it is over takes it at once, and what it says of it is its own affair.
+  // Who comes when it is over takes it at once, and what it says of it is its own affair. Who heard
+  // the store less than a stage ago was there when it began, though all others have it: of two
+  // nodes the second, once the first has.
   rollout_.reset();
-  if (others > 0 && all_have_it) return;
+  const bool was_there = before_ && now - *before_ < options_.hold;
+  if (others > 0 && all_have_it && !was_there) return;
   cluster::Rollout::Options options = options_;
   options.staged = options.staged && !goes_back_;
   rollout_.emplace(options, head.id(), ConfigId{head.version - 1}, now);

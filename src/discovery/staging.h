@@ -26,6 +26,11 @@ class Staging {
     // bring that back; version 0: there is none.
     cluster::ConfigId back_to;
   };
+  // The store has told its head: to be called each time, before look().
+  void heard(TimePoint now) {
+    before_ = heard_;
+    heard_ = now;
+  }
   // What the node `self` is to do about the newest version.
   Step look(TimePoint now, const ConfigVersion& head, const std::vector<Entry>& nodes,
             std::string_view self);
@@ -42,8 +47,10 @@ class Staging {
 
   const cluster::Rollout::Options options_;
   std::optional<cluster::Rollout> rollout_;
-  bool goes_back_ = false;   // it brings an old content back, which must not go back again
-  double usual_errors_ = 0;  // an average of those without a roll-out
+  std::optional<TimePoint> heard_;
+  std::optional<TimePoint> before_;  // the time before that
+  bool goes_back_ = false;           // it brings an old content back, which must not go back again
+  double usual_errors_ = 0;          // an average of those without a roll-out
 };
 
 }  // namespace cenote::discovery

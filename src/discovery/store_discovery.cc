@@ -184,6 +184,7 @@ class StoreDiscovery final : public ServiceDiscovery {
       ARROW_RETURN_NOT_OK(look_for(stop, directory, *entry));
     }
     ARROW_ASSIGN_OR_RAISE(const ConfigId head, directory.config_head(stop));
+    staging_.heard(Clock::now());
     const bool news = head.version != 0 && !now.done_with(head);
     return news || staging_.is_under_way(head) ? follow(stop, directory, member, now, head)
                                                : Status::OK();

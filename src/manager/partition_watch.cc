@@ -50,7 +50,7 @@ PartitionWatch::PartitionWatch(ClusterView& view, NodeLinks& links, Options opti
 
 PartitionWatch::~PartitionWatch() = default;
 
-std::shared_ptr<const PartitionPlan> PartitionWatch::plan() const {
+std::shared_ptr<const partition::Plan> PartitionWatch::plan() const {
   if (quiet_.load(std::memory_order_relaxed)) return nullptr;
   const Lock lock(mutex_);
   return plan_;
@@ -378,34 +378,24 @@ void PartitionWatch::tell(const partition::Event& event) const {
 }
 
 void PartitionWatch::publish(TimePoint now) {
-  const double share = rule_.share(now);
-  const bool heed = rule_.local() || (share < 1 && !rule_.returning().empty());
-  std::shared_ptr<PartitionPlan> plan;
-  if (heed) {
-    plan = std::make_shared<PartitionPlan>();
-    plan->local = rule_.local();
-    plan->returning = rule_.returning();
-    plan->share = share;
-    plan->ttl = options_.rule.partition.local_cache_ttl;
-    plan->why = std::string(to_string(rule_.state())) + ", " +
-                std::string(to_string(rule_.cause())) + ": " + rule_.reason();
-  }
   std::map<std::string, bool, std::less<>> reached;
   for (const auto& [id, node] : *nodes_) {
     const std::optional<bool> answers = rule_.reached(id);
     if (answers) reached.emplace(id, *answers);
-    if (plan != nullptr && answers == true) plan->reached.insert(id);
   }
+  auto heed = partition::plan_of(rule_, reached, options_.rule.partition.local_cache_ttl, now);
+  std::shared_ptr<const partition::Plan> plan;
+  if (heed) plan = std::make_shared<const partition::Plan>(std::move(*heed));
   const Lock lock(mutex_);
   plan_ = std::move(plan);
   reached_ = std::move(reached);
   status_.state = to_string(rule_.state());
   status_.cause = to_string(rule_.cause());
   status_.reason = rule_.reason();
-  status_.share = share;
+  status_.share = rule_.share(now);
   status_.source_answers = rule_.source_reached();
   since_ = rule_.since();
-  quiet_.store(!heed, std::memory_order_relaxed);
+  quiet_.store(plan_ == nullptr, std::memory_order_relaxed);
 }
 
 }  // namespace cenote

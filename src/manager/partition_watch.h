@@ -24,25 +24,9 @@
 #include "net/knock.h"
 #include "net/reach.h"
 #include "partition/network_partition_handler.h"
+#include "partition/plan.h"
 
 namespace cenote {
-
-// What a call must heed while not all is well. Immutable.
-struct PartitionPlan {
-  bool local = false;
-  std::set<std::string, std::less<>> reached;  // in local mode: the nodes that calls may go to
-  // Nodes that were out of reach get this share of their calls, where there are others.
-  std::set<std::string, std::less<>> returning;
-  double share = 1;
-  Duration ttl{};   // PartitionOptions::local_cache_ttl
-  std::string why;  // for errors
-
-  bool is_reached(std::string_view node_id) const { return !local || reached.contains(node_id); }
-  // `where`: a random number from 0 to 1.
-  bool holds_back(std::string_view node_id, double where) const {
-    return where >= share && returning.contains(node_id);
-  }
-};
 
 // Thread-safe.
 class PartitionWatch {
@@ -63,7 +47,7 @@ class PartitionWatch {
   ~PartitionWatch();
 
   // Null: nothing to heed. The way of every call: an atomic while all is well.
-  std::shared_ptr<const PartitionPlan> plan() const;
+  std::shared_ptr<const partition::Plan> plan() const;
   ClusterStatus::Partition status() const;
   // By node id: whether it answers, of those that were probed.
   std::map<std::string, bool, std::less<>> reached() const;
@@ -114,7 +98,7 @@ class PartitionWatch {
   std::atomic<bool> quiet_{true};
   mutable Mutex mutex_;  // guards all below; memory only
   mutable std::condition_variable_any wake_;
-  std::shared_ptr<const PartitionPlan> plan_ CENOTE_GUARDED_BY(mutex_);
+  std::shared_ptr<const partition::Plan> plan_ CENOTE_GUARDED_BY(mutex_);
   ClusterStatus::Partition status_ CENOTE_GUARDED_BY(mutex_);
   TimePoint since_ CENOTE_GUARDED_BY(mutex_);
   std::map<std::string, bool, std::less<>> reached_ CENOTE_GUARDED_BY(mutex_);

@@ -157,7 +157,7 @@ bool Router::has_another(const RoutedCall& call, const route::Targets& targets,
          nullptr;
 }
 
-bool Router::passes_over(const PartitionPlan& plan, const RoutedCall& call,
+bool Router::passes_over(const partition::Plan& plan, const RoutedCall& call,
                          const route::Targets& targets,
                          const std::vector<const route::Target*>& passed,
                          const route::Target& target) const {
@@ -168,10 +168,9 @@ bool Router::passes_over(const PartitionPlan& plan, const RoutedCall& call,
 }
 
 Status Router::check_age(const RoutedCall& call) const {
-  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  const std::shared_ptr<const partition::Plan> plan = watch_->plan();
   if (plan == nullptr || !plan->local) return Status::OK();
-  const std::optional<Duration> age = view_->age();
-  const partition::Service service = partition::service(plan->ttl, age.value_or(Duration::max()));
+  const partition::Service service = plan->service(view_->age());
   const bool reads = call.need == route::Need::kRead || (call.repeatable && !call.lasting);
   if (service == partition::Service::kAll || (service == partition::Service::kReads && reads)) {
     return Status::OK();
@@ -193,7 +192,7 @@ Result<Router::Chosen> Router::choose(const RoutedCall& call, const std::vector<
                                       const CallContext& context) const {
   const TimePoint now = Clock::now();
   std::shared_ptr<const route::Targets> targets = view_->targets(call.pool_id);
-  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  const std::shared_ptr<const partition::Plan> plan = watch_->plan();
   std::vector<const route::Target*> passed;
   for (const Chosen& each : tried) passed.push_back(each.target);
   Chosen shut;
@@ -241,7 +240,7 @@ Status Router::nothing_left(const RoutedCall& call, bool known) const {
   ErrorDetail detail;
   detail.pool = call.pool_id;
   detail.sent = Sent::kNo;
-  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  const std::shared_ptr<const partition::Plan> plan = watch_->plan();
   const std::string pool =
       (plan != nullptr && plan->local ? "PARTITIONED (" + plan->why + "): " : "") +
       ("pool '" + std::string(call.pool_id) + "'");
@@ -356,7 +355,7 @@ Status Router::run(const RoutedCall& call, const QueryOptions& options, const At
 }
 
 Origin Router::origin(std::string_view node_id, std::string_view location, int attempts) const {
-  const std::shared_ptr<const PartitionPlan> plan = watch_->plan();
+  const std::shared_ptr<const partition::Plan> plan = watch_->plan();
   Origin origin;
   origin.node = node_id;
   origin.location = location;

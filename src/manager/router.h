@@ -129,8 +129,8 @@ class Router {
   };
   bool has_another(const RoutedCall& call, const route::Targets& targets,
                    std::vector<const route::Target*> passed, const route::Target& but) const;
-  bool passes_over(const PartitionPlan& plan, const RoutedCall& call, const route::Targets& targets,
-                   const std::vector<const route::Target*>& passed,
+  bool passes_over(const partition::Plan& plan, const RoutedCall& call,
+                   const route::Targets& targets, const std::vector<const route::Target*>& passed,
                    const route::Target& target) const;
   Result<Chosen> choose(const RoutedCall& call, const std::vector<Chosen>& tried,
                         const CallContext& context) const;

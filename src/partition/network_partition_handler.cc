@@ -212,8 +212,10 @@ NetworkPartitionHandler::Output NetworkPartitionHandler::probed(const Round& rou
   for (const auto& [id, reached] : round.peers) {
     const auto known = peers_.find(id);
     if (known == peers_.end()) continue;
+    // One lost packet is forgiven to who has answered before, not to a stranger.
+    const bool stranger = !known->second.answered;
     known->second.answered = reached;
-    known->second.failures = reached ? 0 : known->second.failures + 1;
+    known->second.failures = reached ? 0 : known->second.failures + (stranger ? 2 : 1);
     open_->peers[id] = reached;
     if (known->second.is_lost() && local()) returning_.insert(id);
   }

@@ -61,11 +61,22 @@ std::string range_body(std::string_view key, std::string_view end, uint64_t min_
 std::string transaction_body(const Transaction& transaction) {
   OrderedJson compares = OrderedJson::array();
   for (const Compare& each : transaction.compares) {
-    const bool modified = each.target == Compare::Target::kModRevision;
-    compares.push_back({{"key", base64(each.key)},
-                        {"result", "EQUAL"},
-                        {"target", modified ? "MOD" : "CREATE"},
-                        {modified ? "mod_revision" : "create_revision", number(each.value)}});
+    OrderedJson compare = {{"key", base64(each.key)}, {"result", "EQUAL"}};
+    switch (each.target) {
+      case Compare::Target::kModRevision:
+        compare["target"] = "MOD";
+        compare["mod_revision"] = number(each.value);
+        break;
+      case Compare::Target::kCreateRevision:
+        compare["target"] = "CREATE";
+        compare["create_revision"] = number(each.value);
+        break;
+      case Compare::Target::kValue:
+        compare["target"] = "VALUE";
+        compare["value"] = base64(each.text);
+        break;
+    }
+    compares.push_back(std::move(compare));
   }
   OrderedJson success = OrderedJson::array();
   for (const Put& put : transaction.puts) {

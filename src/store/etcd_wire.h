@@ -22,10 +22,11 @@ struct KeyValue {
 
 // What must hold for a transaction to write. 0 of either: the key is absent.
 struct Compare {
-  enum class Target : uint8_t { kModRevision, kCreateRevision };
+  enum class Target : uint8_t { kModRevision, kCreateRevision, kValue };
   std::string key;
   Target target = Target::kModRevision;
   uint64_t value = 0;
+  std::string text{};  // of kValue, which an absent key never has
 };
 
 struct Put {

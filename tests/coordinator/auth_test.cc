@@ -351,6 +351,18 @@ TEST_F(CoordinatorTls, tls_older_than_1_2_and_plain_text_are_refused) {
   EXPECT_FALSE((*plain)->send(context(), {"GET", "/healthz", {}, ""}).ok());
 }
 
+TEST_F(CoordinatorTls, reloading_opens_no_address_that_others_reach_to_everyone) {
+  stop();
+  options_.listen = "0.0.0.0:0";
+  start();
+  for (const char* listen : {"0.0.0.0:0", "127.0.0.1:0"}) {
+    CoordinatorServerOptions changed = options_;
+    changed.listen = listen;
+    changed.tokens.clear();
+    EXPECT_FALSE(server_->reload(changed).ok()) << "without tokens, " << listen;
+  }
+}
+
 TEST_F(CoordinatorTls, a_new_certificate_is_taken_without_dropping_connections) {
   HttpClientOptions options;
   options.url = server_->url();

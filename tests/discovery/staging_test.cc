@@ -133,6 +133,17 @@ TEST(Staging, who_comes_when_it_is_over_takes_it_at_once_and_its_refusal_is_its_
   EXPECT_TRUE(fleet.failures.empty());
 }
 
+TEST(Staging, of_two_nodes_the_second_waits_though_the_first_has_it_when_it_looks) {
+  Fleet fleet(2);
+  Staging second({});
+  fleet.look(version(2));
+  ASSERT_EQ(fleet.with(2), 1);
+  second.heard(fleet.now - seconds(2));
+  second.heard(fleet.now);
+  EXPECT_FALSE(second.look(fleet.now, version(2), fleet.nodes, "n1").take);
+  EXPECT_TRUE(Staging({}).look(fleet.now, version(2), fleet.nodes, "n1").take) << "one that comes";
+}
+
 TEST(Staging, a_node_that_died_holds_nobody_up) {
   Fleet fleet(4);
   fleet.nodes[0].alive = false;

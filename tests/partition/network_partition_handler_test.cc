@@ -277,6 +277,18 @@ TEST_F(Partition, one_node_of_many_out_of_reach_beside_the_store_is_found_though
   EXPECT_EQ(rule.reached("n41"), true);
 }
 
+TEST_F(Partition, a_node_that_has_never_answered_is_out_of_reach_after_its_first_silent_probe) {
+  run(milliseconds(500));
+  all.insert("n9");
+  rule.set_peers(all);
+  EXPECT_EQ(rule.reached("n9"), std::nullopt);
+  for (int i = 0; i < 10 && !rule.reached("n9"); ++i) run(seconds(1));
+  EXPECT_EQ(rule.reached("n9"), false) << "a packet may be lost of one that was heard before";
+  up.insert("n9");
+  run(seconds(2));
+  EXPECT_EQ(rule.reached("n9"), true);
+}
+
 TEST_F(Partition, a_source_that_answers_has_ten_intervals_to_find_silent_nodes_dead) {
   run(milliseconds(500));
   up.clear();

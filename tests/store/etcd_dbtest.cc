@@ -72,7 +72,10 @@ TEST_F(Etcd, a_comparison_that_does_not_hold_writes_nothing) {
   EXPECT_FALSE(write({key("head"), Target::kModRevision, revision - 1}));
   EXPECT_FALSE(write({key("head"), Target::kModRevision, 0})) << "it is not absent";
   EXPECT_FALSE(write({key("head"), Target::kCreateRevision, 0}));
-  EXPECT_TRUE(write({key("head"), Target::kModRevision, revision}));
+  EXPECT_FALSE(write({key("head"), Target::kValue, 0, "2"}));
+  EXPECT_FALSE(write({key("none"), Target::kValue, 0, ""})) << "what is absent has no value";
+  EXPECT_TRUE(write({key("head"), Target::kValue, 0, "1"}));
+  EXPECT_FALSE(write({key("head"), Target::kModRevision, revision}));
   EXPECT_TRUE(write({key("none"), Target::kModRevision, 0}));
 }
 

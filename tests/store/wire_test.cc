@@ -45,13 +45,15 @@ TEST(EtcdWire, requests_are_these_bytes) {
   EXPECT_EQ(login_body("app", "s\"x"), R"({"name":"app","password":"s\"x"})");
   Transaction transaction;
   transaction.compares = {{"a", Compare::Target::kModRevision, 9},
-                          {"b", Compare::Target::kCreateRevision, 0}};
+                          {"b", Compare::Target::kCreateRevision, 0},
+                          {"c", Compare::Target::kValue, 0, "1"}};
   transaction.puts = {{"a", "1", 3}, {"b", "2", 0}};
   transaction.deletes = {"c"};
   EXPECT_EQ(
       transaction_body(transaction),
       R"({"compare":[{"key":"YQ==","result":"EQUAL","target":"MOD","mod_revision":"9"},)"
-      R"({"key":"Yg==","result":"EQUAL","target":"CREATE","create_revision":"0"}],)"
+      R"({"key":"Yg==","result":"EQUAL","target":"CREATE","create_revision":"0"},)"
+      R"({"key":"Yw==","result":"EQUAL","target":"VALUE","value":"MQ=="}],)"
       R"("success":[{"request_put":{"key":"YQ==","value":"MQ==","lease":"3"}},)"
       R"({"request_put":{"key":"Yg==","value":"Mg=="}},{"request_delete_range":{"key":"Yw=="}}]})");
 }
