@@ -88,11 +88,17 @@ std::string text_of(const Json& body, const char* key) {
 Result<std::unique_ptr<StoreGateway>> StoreGateway::open(DeploymentConfig config) {
   std::unique_ptr<StoreGateway> gateway(new StoreGateway(std::move(config)));
   const DiscoveryAccess& access = gateway->config_.discovery;
-  ARROW_ASSIGN_OR_RAISE(gateway->directory_, open_directory(access));
+  if (access.type != "static") {
+    ARROW_ASSIGN_OR_RAISE(gateway->directory_, open_directory(access));
+  }
   for (const std::string& endpoint : access.endpoints) {
     gateway->source_ += (gateway->source_.empty() ? "" : ", ") + endpoint;
   }
   return gateway;
+}
+
+Status StoreGateway::needs_store() const {
+  return directory_ != nullptr ? Status::OK() : open_directory(config_.discovery).status();
 }
 
 Result<Json> StoreGateway::nodes(const std::stop_token& stop) const {
@@ -102,6 +108,7 @@ Result<Json> StoreGateway::nodes(const std::stop_token& stop) const {
   OneLook look(seen);
   opened.service->watch(seen.get_token(), look);
   ARROW_RETURN_NOT_OK(look.found.status());
+  if (directory_ == nullptr) return cluster::to_json(*look.found);
   // A node hears of it with its next renewal; to the one who asked it is done.
   ARROW_ASSIGN_OR_RAISE(const std::vector<std::string> drained, directory_->drained(stop));
   for (cluster::Node& node : look.found->nodes) {
@@ -211,9 +218,10 @@ Result<Json> StoreGateway::get(const std::stop_token& stop, std::string_view tar
   const std::string_view path = target.substr(0, target.find('?'));
   const std::string_view query = target.substr(path.size());
   if (path == "/v1/nodes") return nodes(stop);
-  if (path == "/v1/rollouts/default") return rollout(stop);
   // Renewals are not counted in the store.
   if (path == "/v1/summary") return Json{{"heartbeat_seq", Json::object()}};
+  ARROW_RETURN_NOT_OK(needs_store());
+  if (path == "/v1/rollouts/default") return rollout(stop);
   if (path.starts_with(kConfig)) {
     const std::string_view rest = path.substr(kConfig.size());
     constexpr std::string_view kVersions = "/versions/";
@@ -232,6 +240,7 @@ Result<Json> StoreGateway::get(const std::stop_token& stop, std::string_view tar
 Result<Json> StoreGateway::change(const std::stop_token& stop, std::string_view method,
                                   std::string_view target, const Json& body,
                                   const std::string& if_match) {
+  ARROW_RETURN_NOT_OK(needs_store());
   const std::string content = text_of(body, "content");
   if (target == std::string(kConfig) + "/validate") {
     ARROW_RETURN_NOT_OK(check_config(content, "configuration"));

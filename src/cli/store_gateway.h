@@ -17,7 +17,7 @@ namespace cenote::cli {
 // Used by one thread.
 class StoreGateway {
  public:
-  // Does not connect. kConfig; for a fixed list too, which keeps nothing.
+  // Does not connect. kConfig. A fixed list can be listed, and keeps nothing: all else is kConfig.
   static Result<std::unique_ptr<StoreGateway>> open(DeploymentConfig config);
 
   // As Cluster::get and Cluster::change. kNotSupported for what only a coordinator does.
@@ -28,6 +28,7 @@ class StoreGateway {
 
  private:
   explicit StoreGateway(DeploymentConfig config) : config_(std::move(config)) {}
+  Status needs_store() const;
   Result<Json> nodes(const std::stop_token& stop) const;
   Result<Json> drain(const std::stop_token& stop, std::string_view node, bool on);
   // 0: the newest.
@@ -41,7 +42,7 @@ class StoreGateway {
 
   DeploymentConfig config_;
   std::string source_;
-  std::unique_ptr<discovery::Directory> directory_;
+  std::unique_ptr<discovery::Directory> directory_;  // null: a fixed list
 };
 
 }  // namespace cenote::cli

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <utility>
 
+#include "base/keep_running.h"
 #include "base/log.h"
 #include "net/listen_address.h"
 
@@ -100,8 +101,29 @@ Status ElectedCoordinator::stand_by() {
 }
 
 void ElectedCoordinator::run(const std::stop_token& stop) noexcept {
+  keep_running(stop, "coordinator", "the election", [&] { elect(stop); });
+  std::unique_ptr<Standby> ended;
+  {
+    const Lock lock(mutex_);
+    ended = std::move(standby_);
+  }
+  ended.reset();
+  store_->resign();
+}
+
+void ElectedCoordinator::elect(const std::stop_token& stop) {
   Status last;
-  bool stands_by = true;
+  bool stands_by = false;
+  std::unique_ptr<CoordinatorServer> left;  // by an exception
+  {
+    const Lock lock(mutex_);
+    left = std::move(leading_);
+    stands_by = standby_ != nullptr;
+  }
+  if (left != nullptr) {
+    left.reset();
+    store_->resign();
+  }
   while (!stop.stop_requested()) {
     Status status = stands_by ? Status::OK() : stand_by();
     stands_by = status.ok();
@@ -122,13 +144,6 @@ void ElectedCoordinator::run(const std::stop_token& stop) noexcept {
     last = std::move(status);
     rest(stop, kCampaign);
   }
-  std::unique_ptr<Standby> ended;
-  {
-    const Lock lock(mutex_);
-    ended = std::move(standby_);
-  }
-  ended.reset();
-  store_->resign();
 }
 
 Status ElectedCoordinator::take_over(std::stop_token over) {
@@ -169,8 +184,10 @@ void ElectedCoordinator::lead(const std::stop_token& stop) {
   std::stop_source over;  // ends the store's calls of this term
   const std::stop_callback ended(stop, [&] { over.request_stop(); });
   // On a thread of its own, so that a slow store's restoring costs no right.
-  std::jthread renewing([&](const std::stop_token&) {
-    keep_renewing(over.get_token());
+  std::jthread renewing([&](const std::stop_token& left) {
+    const std::stop_callback by_exception(left, [&] { over.request_stop(); });
+    keep_running(over.get_token(), "coordinator", "renewing the right to lead",
+                 [&] { keep_renewing(over.get_token()); });
     over.request_stop();
   });
   const Status started = take_over(over.get_token());

@@ -29,6 +29,8 @@ class ElectedCoordinator {
   ElectedCoordinator(CoordinatorServerOptions options, std::string url,
                      std::unique_ptr<SharedStore> store);
   void run(const std::stop_token& stop) noexcept;
+  // Stands by and runs for election, term after term.
+  void elect(const std::stop_token& stop);
   // From the election to the end of the term.
   void lead(const std::stop_token& stop);
   Status take_over(std::stop_token over);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/keep_running.h"
 #include "coordinator/dashboard.h"
 #include "coordinator/sqlite_store.h"
 
@@ -98,15 +99,18 @@ Status CoordinatorServer::reload(const CoordinatorServerOptions& options) {
 }
 
 void CoordinatorServer::judge(const std::stop_token& stop) noexcept {
-  every_tick(stop, [this](int /*ticks*/) { coordinator_->tick(); });
+  keep_running(stop, "coordinator", "judging nodes",
+               [&] { every_tick(stop, [this](int /*ticks*/) { coordinator_->tick(); }); });
 }
 
 void CoordinatorServer::keep_house(const std::stop_token& stop) noexcept {
-  every_tick(stop, [this](int ticks) {
-    coordinator_->settle();
-    if (ticks % kTicksOfAnHour != 0) return;
-    coordinator_->forget_old_answers(
-        time_text(std::chrono::system_clock::now() - std::chrono::hours(24)));
+  keep_running(stop, "coordinator", "keeping house", [&] {
+    every_tick(stop, [this](int ticks) {
+      coordinator_->settle();
+      if (ticks % kTicksOfAnHour != 0) return;
+      coordinator_->forget_old_answers(
+          time_text(std::chrono::system_clock::now() - std::chrono::hours(24)));
+    });
   });
 }
 

@@ -25,8 +25,16 @@ sigset_t awaited_signals() {
 
 struct Booted {
   std::unique_ptr<DistributedPoolManager> manager;
-  uint64_t version = 0;  // of the coordinator's configuration; 0: the file's pools
+  uint64_t version = 0;  // of the cluster's configuration; 0: the file's pools
 };
+
+// What gives the node its configurations, in messages; empty: nothing does.
+std::string giver_of(const DeploymentConfig& config) {
+  if (config.mode == DeploymentMode::kCoordinated) return "the coordinator";
+  const bool stored =
+      config.mode == DeploymentMode::kFullDistributed && config.discovery.type != "static";
+  return stored ? config.discovery.type : "";
+}
 
 // The pools that this node had last. Whatever is wrong with them, it serves those of its file.
 Result<Booted> boot(const DeploymentConfig& config, const std::string& node_id) {
@@ -37,9 +45,7 @@ Result<Booted> boot(const DeploymentConfig& config, const std::string& node_id) 
   };
   const auto last = [&]() -> Result<std::optional<Booted>> {
     // Without an id of its own in the file, a node is not known before it listens.
-    if (config.mode != DeploymentMode::kCoordinated || node_id.empty()) {
-      return std::optional<Booted>();
-    }
+    if (giver_of(config).empty() || node_id.empty()) return std::optional<Booted>();
     ARROW_ASSIGN_OR_RAISE(
         std::optional<LastGood> kept,
         read_last_good(state_file(config.node.state_dir, node_id, kLastGoodEnding)));
@@ -72,7 +78,7 @@ Result<std::unique_ptr<Node>> Node::start(DeploymentConfig config) {
   if (options.node_id.empty()) options.node_id = config.node.id;
   if (options.flight.advertise.empty()) options.flight.advertise = config.node.advertise;
   ARROW_ASSIGN_OR_RAISE(Booted booted, boot(config, options.node_id));
-  std::unique_ptr<Node> node(new Node(std::move(booted.manager), options));
+  std::unique_ptr<Node> node(new Node(std::move(booted.manager), options, giver_of(config)));
   ARROW_ASSIGN_OR_RAISE(node->flight_, FlightServer::start(*node->manager_, options));
   if (!options.admin.listen.empty()) {
     ARROW_ASSIGN_OR_RAISE(node->admin_,
@@ -113,9 +119,8 @@ Status Node::reload(DeploymentConfig config) {
   const uint64_t given = membership_ == nullptr ? 0 : membership_->state().pools_of;
   if (given != 0) {
     return make_error(ErrorKind::kConfig,
-                      "the pools are those of the coordinator's configuration " +
-                          std::to_string(given) +
-                          ", not of this file; change them with: cenote config apply");
+                      "the pools are those of configuration " + std::to_string(given) + " of " +
+                          giver_ + ", not of this file; change them with: cenote config apply");
   }
   return manager_->replace_pools(std::move(config.pools), Deadline::in(options_.drain_timeout));
 }

@@ -15,9 +15,9 @@ namespace cenote::node {
 
 class Node {
  public:
-  // Opens the pools and begins to serve; on an error nothing stays open. In mode coordinated the
-  // pools are those of the coordinator's configuration that this node applied last, if it ever had
-  // one: it does not wait for the coordinator.
+  // Opens the pools and begins to serve; on an error nothing stays open. Where a coordinator or a
+  // store gives configurations, the pools are those of the one that this node applied last, if it
+  // ever had one: it waits for nobody.
   static Result<std::unique_ptr<Node>> start(DeploymentConfig config);
   // Ends at once; drain() first where that matters.
   ~Node() = default;
@@ -35,7 +35,7 @@ class Node {
   static void block_signals();
 
   // Makes the pools those of a new configuration; on an error all stays as it is. kConfig where the
-  // pools are those that the coordinator's configuration says.
+  // pools are those that the cluster's configuration says.
   Status reload(DeploymentConfig config);
 
   // Tells the cluster, refuses new work and lets what runs end within the configured drain_timeout;
@@ -43,10 +43,11 @@ class Node {
   void drain();
 
  private:
-  Node(std::unique_ptr<DistributedPoolManager> manager, ServerOptions options)
-      : options_(std::move(options)), manager_(std::move(manager)) {}
+  Node(std::unique_ptr<DistributedPoolManager> manager, ServerOptions options, std::string giver)
+      : options_(std::move(options)), giver_(std::move(giver)), manager_(std::move(manager)) {}
 
   const ServerOptions options_;
+  const std::string giver_;  // of configurations
   std::unique_ptr<DistributedPoolManager> manager_;
   std::unique_ptr<FlightServer> flight_;    // ends before the pools it serves
   std::unique_ptr<Admin> admin_;            // null where it is not configured

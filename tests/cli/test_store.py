@@ -164,3 +164,25 @@ def test_a_configuration_that_the_first_node_refuses_reaches_no_other_and_is_tak
     assert [each["pools"][0]["max"] for each in members(run)] == [5, 5]
     assert "configuration 2" in (tmp_path / "n1.log").read_text()
     assert "configuration 2 was refused" not in (tmp_path / "n2.log").read_text(), "it never came there"
+
+
+def test_a_fixed_list_is_shown_and_keeps_nothing(run: Run, tmp_path: pathlib.Path) -> None:
+    discovery = {"type": "static", "endpoint": "db1:8815, db2:8815", "pools": "main_db"}
+    (tmp_path / "cenote.yaml").write_text(json.dumps({"deployment": {"mode": "distributed", "discovery": discovery}}))
+    shown = [(each["node_id"], each["state"], each["location"]) for each in read(run, "members")["nodes"]]
+    assert shown == [("db1:8815", "up", "grpc://db1:8815"), ("db2:8815", "up", "grpc://db2:8815")]
+    (pool,) = read(run, "pools")
+    assert (pool["pool_id"], len(pool["instances"])) == ("main_db", 2)
+    status = run("status")
+    assert status.returncode == 0, status.stderr
+    assert b"2 of 2" in status.stdout
+    for needs_a_store in (
+        ("drain", "db1:8815", "--yes"),
+        ("config", "history"),
+        ("config", "diff"),
+        ("config", "apply", write(tmp_path, 5), "--yes"),
+        ("config", "rollback", "1", "--yes"),
+    ):
+        refused = run(*needs_a_store)
+        assert refused.returncode == 3, refused.stderr
+        assert b"discovery.type static is a fixed list" in refused.stderr

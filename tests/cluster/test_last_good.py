@@ -6,11 +6,13 @@ import json
 import pathlib
 import signal
 import socket
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from processes import Cluster, cluster, eventually
+from processes import PROGRAM, Cluster, Process, cluster, eventually, prepare_node, start_node
+from stores import store
 
 
 @pytest.fixture
@@ -75,7 +77,12 @@ def test_a_node_begins_with_its_last_good_configuration_while_the_coordinator_is
     assert "begins with the last good configuration 1" in again(made, port)
     assert pools(port) == ["given"]
     made.nodes["n1"].signal(signal.SIGHUP)
-    eventually(lambda: "not reloaded: the pools are those of the coordinator" in made.nodes["n1"].log.read_text())
+    eventually(
+        lambda: (
+            "not reloaded: the pools are those of configuration 1 of the coordinator"
+            in made.nodes["n1"].log.read_text()
+        )
+    )
     assert pools(port) == ["given"]
     made.start_coordinator(listen)
     eventually(lambda: applied(made) == 1)
@@ -101,3 +108,38 @@ def test_a_coordinator_with_another_line_of_versions_has_its_own_content_applied
     put(made, 1, "other")
     again(made, port)
     eventually(lambda: pools(port) == ["other"])
+
+
+@pytest.mark.parametrize("kind", ["etcd", "consul"])
+def test_a_node_begins_with_it_while_its_store_is_away_and_takes_newer_ones_later(
+    kind: str, tmp_path: pathlib.Path, port: int
+) -> None:
+    def start() -> Process:
+        deployment: dict[str, object] = {"mode": "distributed", "discovery": discovery}
+        prepare_node(tmp_path, "n1", deployment, admin={"listen": f"127.0.0.1:{port}"})
+        return start_node(tmp_path, "n1")
+
+    def apply(pool: str) -> None:
+        content = {"deployment": {"pools": [{"id": pool, "type": "sqlite", "config": {"database": f"{pool}.db"}}]}}
+        (tmp_path / "new.yaml").write_text(json.dumps(content))
+        command = [PROGRAM, "config", "apply", "new.yaml", "--yes", "-c", "n1.yaml"]
+        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, timeout=60)
+
+    with store(kind, tmp_path, 1) as members:
+        discovery = {"type": kind, "endpoint": members.endpoint, "cluster": "test"}
+        node = start()
+        try:
+            assert pools(port) == ["main_db"]
+            apply("given")
+            eventually(lambda: pools(port) == ["given"])
+            assert node.end() == 0
+            members.members[0].kill()
+            node = start()
+            assert pools(port) == ["given"]
+            node.signal(signal.SIGHUP)
+            eventually(lambda: f"the pools are those of configuration 1 of {kind}" in node.log.read_text())
+            members.start()
+            apply("newer")
+            eventually(lambda: pools(port) == ["newer"])
+        finally:
+            node.end()

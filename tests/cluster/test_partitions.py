@@ -66,6 +66,17 @@ def test_others_that_reach_the_store_make_it_a_one_way_cut(made: Cluster) -> Non
     made.wait_for_state("connected", local.at)
 
 
+def test_a_node_that_stands_still_keeps_no_other_from_telling_that_it_reaches_the_store(made: Cluster) -> None:
+    made.processes["n1"].send_signal(signal.SIGSTOP)
+    try:
+        for name in (STORE, "n3"):
+            address = made.network.addresses[name]
+            made.network.inside(CLIENT, "nft", f"add rule inet cut in ip saddr {address} drop")
+        assert made.wait_for_state("local", 0).cause == "one-way"
+    finally:
+        made.processes["n1"].send_signal(signal.SIGCONT)
+
+
 def test_a_lost_store_whose_nodes_all_answer_is_no_partition(made: Cluster) -> None:
     made.processes[STORE].kill()
     lost = made.wait(lambda seen: seen.cause == "store-lost", "the store's loss")
