@@ -30,10 +30,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appends]:
 
 @pytest.fixture
 def made(running: Appends) -> Iterator[Appends]:
+    """Judged after each test."""
+    begin = time.monotonic()
     yield running
     running.network.heal()
     running.wait_for_all()
-    assert running.problems() == ""
+    assert running.problems(begin) == ""
 
 
 FIRST, SECOND = 1, 2  # ids
