@@ -21,6 +21,11 @@ std::string joined(const std::vector<std::string>& items) {
 }
 
 Result<discovery::DirectoryOptions> directory_options(const DiscoveryAccess& access) {
+  if (access.type.empty()) {
+    return make_error(ErrorKind::kConfig,
+                      "discovery is missing, and mode distributed meets there; write for example "
+                      "discovery: {type: consul, endpoint: \"consul:8500\"}");
+  }
   if (access.type != "consul" && access.type != "etcd") {
     return make_error(ErrorKind::kConfig,
                       "discovery.type '" + access.type + "' is none of consul, etcd, static");

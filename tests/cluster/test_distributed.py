@@ -220,3 +220,8 @@ def test_without_a_store_the_error_says_so() -> None:
         with pytest.raises(cenote.OperationalError, match=rf"{kind} 127\.0\.0\.1:1") as caught:
             pool.sync.query("main_db", "select 1", timeout=0.3)
         assert caught.value.retryable
+
+
+def test_without_discovery_the_error_says_what_to_write() -> None:
+    with pytest.raises(cenote.ConfigError, match="discovery is missing"):
+        cenote.DistributedDatabasePool(mode=cenote.DeploymentMode.FULL_DISTRIBUTED)
