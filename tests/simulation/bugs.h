@@ -25,6 +25,10 @@ enum class Bug : uint8_t {
   kNumberIsEnough,        // a configuration is known by its number alone
   kNoStages,              // a node takes a version whether its turn has come or not
   kNoWayBack,             // nobody writes the old content after a refusal
+  kLeadsTooLong,          // a leader that cannot renew goes on beyond its lease
+  kUnreachedCalled,       // in local mode calls go to nodes that do not answer
+  kAgeIgnored,            // in local mode writes go on by however old a view
+  kFreshLabel,            // answers of local mode are not labelled as stale
   kCount,
 };
 
@@ -45,6 +49,10 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> 
     "number_is_enough",
     "no_stages",
     "no_way_back",
+    "leads_too_long",
+    "unreached_called",
+    "age_ignored",
+    "fresh_label",
 };
 
 inline std::string_view to_string(Bug bug) {

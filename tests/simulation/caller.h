@@ -1,5 +1,6 @@
 // A process that calls the nodes of its view, by the real targets, balancers and breakers: a read,
-// tried once elsewhere when it fails. No call may go to a node that all have known dead for long.
+// tried once elsewhere when it fails, or a write. No call may go to a node that all have known dead
+// for long.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 #include "route/load_balancer.h"
 #include "simulation/checked_view.h"
 #include "simulation/nemesis.h"
+#include "simulation/partition_actor.h"
 #include "simulation/world.h"
 
 namespace cenote::simulation {
@@ -32,12 +34,17 @@ class Caller {
   // With the process: calls follow one another until it dies.
   void boot();
   void judge_by(const Nemesis* nemesis) { nemesis_ = nemesis; }
+  // Its calls follow what that knows of partitions, as manager/router.cc's do.
+  void heed(const PartitionActor* partition) { partition_ = partition; }
   uint64_t answered() const { return answered_; }
 
  private:
   void next();
-  void attempt(std::vector<std::string> tried);
-  void send(const std::string& node, std::vector<std::string> tried);
+  void attempt(bool write, std::vector<std::string> tried);
+  void send(const std::string& node, bool write, std::vector<std::string> tried);
+  // Whether the age of the view forbids it.
+  bool refused(bool write) const;
+  route::Targets::Choice choose(bool write, const std::vector<std::string>& tried) const;
   void check(const std::string& node) const;
 
   World& world_;
@@ -47,6 +54,7 @@ class Caller {
   const std::function<ProcessId(const std::string&)> process_;
   const std::function<void(const std::string&)> on_refused_;
   const Nemesis* nemesis_ = nullptr;
+  const PartitionActor* partition_ = nullptr;
   std::unique_ptr<route::LoadBalancer> balancer_;
   std::map<std::string, route::Breaker> breakers_;
   uint64_t answered_ = 0;

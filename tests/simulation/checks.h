@@ -39,6 +39,10 @@ enum class Sometimes : uint8_t {
   kCutOff,
   kLocalMode,
   kCameBack,
+  kPassedOver,    // a node that did not answer got no call
+  kWriteRefused,  // by the age of the view
+  kReadRefused,
+  kStaleAnswer,  // and labelled so
   kWordGiven,
   // Failover.
   kSwitched,
@@ -84,6 +88,10 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Sometimes::kCo
                        "cut off",
                        "local mode",
                        "came back",
+                       "passed over",
+                       "write refused",
+                       "read refused",
+                       "stale answer",
                        "operator's word given",
                        "switched",
                        "followed",

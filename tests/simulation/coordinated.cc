@@ -263,7 +263,7 @@ class Coordinated final : public Scenario {
   explicit Coordinated(World& world) : world_(world), store_(world), truth_(world, store_) {
     store_.on_write = [this](const KvStore::Write& write) { check(write); };
     for (const char* name : {"c1", "c2"}) {
-      coordinators_.push_back(std::make_unique<CoordinatorActor>(world, store_, terms_, name));
+      coordinators_.push_back(std::make_unique<CoordinatorActor>(world, store_, name));
     }
     std::vector<CoordinatorActor*> all;
     for (const auto& each : coordinators_) all.push_back(each.get());
@@ -327,13 +327,14 @@ class Coordinated final : public Scenario {
 
   // Everything that is written passes here, before it is done.
   void check(const KvStore::Write& write) {
-    constexpr std::string_view kVersions = "c/config/default/";
-    if (write.term != 0 && write.term < terms_.newest) {
+    constexpr std::string_view kVersions = "c/data/config/default/";
+    if (write.term != 0 && write.term < newest_term_) {
       world_.checks().fail("a write of term " + std::to_string(write.term) +
-                           " was accepted, but term " + std::to_string(terms_.newest) +
+                           " was accepted, but term " + std::to_string(newest_term_) +
                            " was won already");
     }
     for (const KvStore::Put& put : write.puts) {
+      if (put.key == kLeaderKey) elected(*coordinator::leader_from(put.value));
       if (!put.key.starts_with(kVersions)) continue;
       const Result<Json> entry = parse_json(put.value);
       const auto action = entry->at("action").get<std::string>();
@@ -344,7 +345,27 @@ class Coordinated final : public Scenario {
     }
     for (const std::string& key : write.deletes) {
       if (key.starts_with(kVersions)) world_.checks().fail(key + " was deleted");
-      if (key.starts_with("c/rollout/")) world_.checks().hit(Sometimes::kRolledOut);
+      if (key.starts_with("c/data/rollout/")) world_.checks().hit(Sometimes::kRolledOut);
+    }
+  }
+
+  // Terms only grow, and who led before has given up by its own clock, unless the store's own went
+  // faster.
+  void elected(const coordinator::Leader& leader) {
+    if (term_wipes_ != store_.wipes()) newest_term_ = 0;
+    term_wipes_ = store_.wipes();
+    if (leader.term <= newest_term_) {
+      world_.checks().fail("term " + std::to_string(leader.term) + " was won after term " +
+                           std::to_string(newest_term_));
+    }
+    newest_term_ = leader.term;
+    const bool steady = world_.now() - world_.changed_at(store_.process()) > seconds(4) &&
+                        (store_.wipes() == 0 || world_.now() - store_.wiped_at() > seconds(4));
+    if (!steady) return;
+    for (const auto& each : coordinators_) {
+      const std::string& name = world_.name(each->process());
+      if (name == leader.url || !each->holds()) continue;
+      world_.checks().fail(leader.url + " is elected, and " + name + " still leads");
     }
   }
 
@@ -379,7 +400,11 @@ class Coordinated final : public Scenario {
       const auto stage = rollout->at("stage").get<std::string>();
       const bool first = rollout->at("previous").get<uint64_t>() == 0;
       if (stage == "rolled_back" && first) return "";  // there is nothing to go back to
-      if (stage != "done") return "the roll-out is at stage " + stage;
+      // Or what failed was the way back to a content that the nodes have.
+      const std::string* before = truth_.content(rollout->at("previous").get<uint64_t>());
+      const bool way_back =
+          stage == "rolled_back" && before != nullptr && *before == *truth_.content(newest);
+      if (stage != "done" && !way_back) return "the roll-out is at stage " + stage;
     }
     for (const auto& node : nodes_) {
       // One that was away during the roll-out may refuse what the others took.
@@ -395,7 +420,8 @@ class Coordinated final : public Scenario {
   World& world_;
   KvStore store_;
   ConfigTruth truth_;
-  Terms terms_;
+  uint64_t newest_term_ = 0;
+  uint64_t term_wipes_ = 0;
   std::vector<std::unique_ptr<CoordinatorActor>> coordinators_;
   std::vector<std::unique_ptr<CoordinatedNode>> nodes_;
   std::vector<std::unique_ptr<Client>> clients_;

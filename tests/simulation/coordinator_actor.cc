@@ -4,96 +4,109 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/fenced_store.h"
+#include "coordinator/standby.h"
+#include "simulation/simulated_clock.h"
 #include "simulation/store_parties.h"
 
 namespace cenote::simulation {
 namespace {
 
-using coordinator::Item;
 using coordinator::PoolCoordinator;
-using coordinator::StoreWrite;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr Duration kElect = milliseconds(500);
 constexpr Duration kLease = seconds(3);
-constexpr Duration kLeads = seconds(2);  // two thirds
-constexpr std::string_view kPrefix = "c/";
 
-std::string leader_value(uint64_t term, ProcessId who) {
-  return std::to_string(term) + "/" + std::to_string(who);
-}
+}  // namespace
 
-// Unix time, as a store that was never written to begins its terms with.
-uint64_t unix_seconds(TimePoint now) {
-  return 1'800'000'000 +
-         static_cast<uint64_t>(std::chrono::floor<seconds>(now.time_since_epoch()).count());
-}
-
-class FencedStore final : public coordinator::Store {
+// As etcd's, each call carried by the simulated network.
+class CoordinatorActor::Fence final : public coordinator::Fence {
  public:
-  FencedStore(World& world, KvStore& store, ProcessId self, uint64_t term)
-      : world_(world), store_(store), self_(self), term_(term) {}
+  Fence(World& world, KvStore& store, ProcessId self) : world_(world), store_(store), self_(self) {}
+  // Its process has died.
+  void forget() { lease_ = 0; }
 
-  Result<std::optional<Item>> get(const CallContext& /*context*/, std::string_view key) override {
-    ARROW_ASSIGN_OR_RAISE(const std::vector<Item> items, read(key));
-    if (items.empty() || items.front().key != key) return std::optional<Item>();
-    return std::optional<Item>(items.front());
+  Result<std::optional<Found>> read(Lane /*lane*/, const CallContext& /*context*/,
+                                    const std::string& key) override {
+    ARROW_ASSIGN_OR_RAISE(const auto item, store_.ask_from<std::optional<KvStore::Item>>(
+                                               self_, [&] { return store_.get(key); }));
+    if (!item) return std::optional<Found>();
+    return std::optional(Found{item->value, item->version, right_of(item->created, item->value)});
   }
-  Result<std::vector<Item>> list(const CallContext& /*context*/, std::string_view prefix) override {
-    return read(prefix);
+  Result<bool> claim(const CallContext& /*context*/, const Claim& claim) override {
+    ARROW_ASSIGN_OR_RAISE(
+        lease_, store_.ask_from<uint64_t>(self_, [this] { return store_.grant(kLease); }));
+    KvStore::Write write;
+    write.conditions = {{claim.leader_key, 0}, {claim.term_key, claim.term_version}};
+    write.puts = {{claim.leader_key, claim.leader, lease_}, {claim.term_key, claim.term, 0}};
+    ARROW_ASSIGN_OR_RAISE(const KvStore::Committed done, store_.commit_from(self_, write));
+    const bool won = done.outcome == KvStore::Outcome::kWritten;
+    if (!won) return false;
+    created_ = done.revision;
+    leader_ = claim.leader;
+    term_ = std::stoull(claim.term);
+    return true;
   }
-  Result<uint64_t> commit(const CallContext& /*context*/, const StoreWrite& write) override {
-    KvStore::Write fenced;
-    for (const auto& condition : write.conditions) {
-      fenced.conditions.push_back({std::string(kPrefix) + condition.key, condition.version});
-    }
-    for (const auto& [key, value] : write.puts) {
-      fenced.puts.push_back({std::string(kPrefix) + key, value, 0});
-    }
-    for (const std::string& key : write.deletes)
-      fenced.deletes.push_back(std::string(kPrefix) + key);
-    fenced.term = term_;
-    if (!world_.has(Bug::kNoFence)) {
-      fenced.fence = {std::string(kLeaderKey), leader_value(term_, self_)};
-    }
-    const Result<KvStore::Committed> done = store_.commit_from(self_, fenced);
+  Result<bool> keep(const CallContext& /*context*/, const std::string& /*leader_key*/) override {
+    return store_.ask_from<bool>(self_, [this] { return store_.keep_alive(lease_); });
+  }
+  void give_up(const CallContext& /*context*/) override {
+    if (lease_ == 0) return;
+    const auto ended = store_.ask_from<bool>(self_, [this] {
+      store_.revoke(lease_);
+      return true;
+    });
+    if (ended.ok()) lease_ = 0;
+  }
+  Result<std::vector<store::KeyItem>> list(const CallContext& /*context*/,
+                                           const std::string& prefix) override {
+    ARROW_ASSIGN_OR_RAISE(const KvStore::Range range, store_.range_from(self_, prefix));
+    std::vector<store::KeyItem> items;
+    for (const auto& [key, item] : range.items) items.push_back({key, item.value, item.version});
+    return items;
+  }
+  Result<std::optional<uint64_t>> commit(const CallContext& /*context*/,
+                                         const std::string& leader_key,
+                                         const store::KeyChange& change) override {
+    KvStore::Write write;
+    for (const auto& [key, version] : change.conditions) write.conditions.push_back({key, version});
+    for (const auto& [key, value] : change.puts) write.puts.push_back({key, value, 0});
+    write.deletes = change.deletes;
+    write.term = term_;
+    if (!world_.has(Bug::kNoFence)) write.fence = {leader_key, created_, leader_};
+    const Result<KvStore::Committed> done = store_.commit_from(self_, write);
     if (!done.ok()) {
       world_.checks().hit(Sometimes::kUnknownOutcome);
       return done.status();
     }
-    if (done->outcome == KvStore::Outcome::kFenced) {
-      ErrorDetail detail;
-      detail.kind = ErrorKind::kReadOnly;
-      detail.sent = Sent::kNo;
-      return make_error(std::move(detail), "another coordinator leads by now");
-    }
-    return done->outcome == KvStore::Outcome::kWritten ? done->revision : 0;
+    const bool written = done->outcome == KvStore::Outcome::kWritten;
+    return written ? std::optional(done->revision) : std::nullopt;
   }
-  uint64_t term() const override { return term_; }
+  std::string right() const override { return right_of(created_, leader_); }
+  size_t most_steps() const override { return 60; }
 
  private:
-  Result<std::vector<Item>> read(std::string_view prefix) {
-    ARROW_ASSIGN_OR_RAISE(const KvStore::Range range,
-                          store_.range_from(self_, std::string(kPrefix) + std::string(prefix)));
-    std::vector<Item> items;
-    items.reserve(range.items.size());
-    for (const auto& [key, item] : range.items) {
-      items.push_back({key.substr(kPrefix.size()), item.value, item.version});
-    }
-    return items;
+  static std::string right_of(uint64_t created, const std::string& leader) {
+    return std::to_string(created) + " " + leader;
   }
 
   World& world_;
   KvStore& store_;
   const ProcessId self_;
-  const uint64_t term_;
+  uint64_t lease_ = 0;
+  uint64_t created_ = 0;  // the leader's key
+  std::string leader_;    // and what it says
+  uint64_t term_ = 0;
 };
 
-}  // namespace
+CoordinatorActor::CoordinatorActor(World& world, KvStore& store, const std::string& name)
+    : world_(world), store_(store), process_(world.add(name, [this] { boot(); })) {}
 
-CoordinatorActor::CoordinatorActor(World& world, KvStore& store, Terms& terms,
-                                   const std::string& name)
-    : world_(world), store_(store), terms_(terms), process_(world.add(name, [this] { boot(); })) {}
+CoordinatorActor::~CoordinatorActor() {
+  if (fence_ != nullptr) fence_->forget();
+}
 
 PoolCoordinator::Options CoordinatorActor::options() {
   PoolCoordinator::Options options;
@@ -106,15 +119,30 @@ void CoordinatorActor::boot() {
   leading_.reset();
   last_known_.reset();
   streams_.clear();
-  seen_term_ = 0;
-  world_.after(process_, world_.random().between(milliseconds(0), milliseconds(900)),
-               [this] { campaign(); });
+  if (fence_ != nullptr) fence_->forget();
+  auto fence = std::make_unique<Fence>(world_, store_, process_);
+  fence_ = fence.get();
+  coordinator::SharedStoreOptions options;
+  options.url = world_.name(process_);
+  options.ttl = kLease;
+  if (world_.has(Bug::kLeadsTooLong)) options.give_up_after = 4 * kLease;
+  shared_ = coordinator::fenced_store(options, std::string(kCoordinators), std::move(fence));
+  world_.after(process_, world_.random().between(milliseconds(0), kElect), [this] { elect(); });
   world_.after(process_, milliseconds(500), [this] { tick(); });
   world_.after(process_, seconds(5), [this] { bookmark(); });
 }
 
+bool CoordinatorActor::holds() const {
+  if (!world_.is_up(process_)) return false;
+  const TimePoint asked_at = Clock::now();  // by whoever's clock
+  set_clock(world_.clock(process_));
+  const bool leads = shared_->leads();
+  set_clock(asked_at);
+  return leads;
+}
+
 PoolCoordinator* CoordinatorActor::leading() {
-  if (leading_ != nullptr && world_.clock(process_) >= leads_until_) step_down("its lease is old");
+  if (leading_ != nullptr && !holds()) step_down("its right is over");
   return leading_.get();
 }
 
@@ -122,6 +150,7 @@ void CoordinatorActor::step_down(const char* why) {
   if (world_.tracing()) world_.trace(world_.name(process_), std::string("leads no more: ") + why);
   last_known_ = leading_->nodes();
   leading_.reset();
+  shared_->resign();
   // The end of a stream is an event of term 0.
   for (const Watching& each : streams_) {
     world_.send(process_, each.watcher, [stream = each.stream] { stream(WatchEvent()); });
@@ -129,59 +158,29 @@ void CoordinatorActor::step_down(const char* why) {
   streams_.clear();
 }
 
-void CoordinatorActor::campaign() {
-  world_.after(process_, seconds(1), [this] { campaign(); });
-  const TimePoint asked = world_.clock(process_);
+// The rules of coordinator/elected.cc.
+void CoordinatorActor::elect() {
+  world_.after(process_, kElect, [this] { elect(); });
+  const CallContext context{Deadline::in(kElect), {}};
   if (leading() != nullptr) {
-    store_.ask<bool>(
-        process_, [this, lease = lease_] { return store_.keep_alive(lease); },
-        [this, asked, lease = lease_](const Result<bool>& held) {
-          if (leading_ == nullptr || lease != lease_ || !held.ok()) return;
-          if (!*held) return step_down("its lease is gone");
-          leads_until_ = std::max(leads_until_, asked + kLeads);
-        });
+    const Status kept = shared_->renew(context);
+    if (!kept.ok() && error_kind(kept) == ErrorKind::kReadOnly) step_down("another leads");
     return;
   }
-  struct Ballot {
-    bool won = false;
-    uint64_t term = 0;
-    uint64_t lease = 0;
-  };
-  const uint64_t unix_time = unix_seconds(world_.now());
-  store_.ask<Ballot>(
-      process_,
-      [this, unix_time, seen = seen_term_]() -> Ballot {
-        const auto last = store_.get("term");
-        const uint64_t known = last ? std::stoull(last->value) : 0;
-        if (store_.get(std::string(kLeaderKey))) return {false, known, 0};
-        const uint64_t term = std::max(std::max(known, seen) + 1, unix_time);
-        const uint64_t lease = store_.grant(kLease);
-        KvStore::Write write;
-        write.conditions = {{std::string(kLeaderKey), 0}, {"term", last ? last->version : 0}};
-        write.puts = {{std::string(kLeaderKey), leader_value(term, process_), lease},
-                      {"term", std::to_string(term), 0}};
-        const bool written = store_.commit(write).outcome == KvStore::Outcome::kWritten;
-        if (written) terms_.newest = std::max(terms_.newest, term);
-        return {written, term, lease};
-      },
-      [this, asked](const Result<Ballot>& ballot) {
-        if (!ballot.ok() || leading_ != nullptr) return;
-        seen_term_ = std::max(seen_term_, ballot->term);
-        if (ballot->won) won(ballot->term, ballot->lease, asked);
-      });
+  const Result<bool> won = shared_->campaign(context);
+  if (won.ok() && *won) take_over();
 }
 
-void CoordinatorActor::won(uint64_t term, uint64_t lease, TimePoint asked) {
-  leads_until_ = asked + kLeads;
-  if (world_.clock(process_) >= leads_until_) return;  // it stood still meanwhile
-  Result<std::unique_ptr<PoolCoordinator>> opened = PoolCoordinator::open(
-      options(), std::make_unique<FencedStore>(world_, store_, process_, term));
-  if (!opened.ok()) return;  // the lease ends by itself
-  lease_ = lease;
+void CoordinatorActor::take_over() {
+  Result<std::unique_ptr<PoolCoordinator>> opened =
+      PoolCoordinator::open(options(), coordinator::borrowed(*shared_, {}));
+  if (!opened.ok()) return shared_->resign();
   leading_ = std::move(*opened);
   last_tick_ = world_.clock(process_);
   world_.checks().hit(Sometimes::kLeaderChanged);
-  if (world_.tracing()) world_.trace(world_.name(process_), "leads, term " + std::to_string(term));
+  if (world_.tracing()) {
+    world_.trace(world_.name(process_), "leads, term " + std::to_string(shared_->term()));
+  }
 }
 
 void CoordinatorActor::tick() {

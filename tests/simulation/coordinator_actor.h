@@ -1,6 +1,6 @@
-// A coordinator of a pair: the real PoolCoordinator over the simulated store. Thin and our own are
-// the election (a key with a lease, given up at two thirds of it by its own clock), the write that
-// carries the fence, and the watchers' streams.
+// A coordinator of a pair: the real PoolCoordinator and the real election with its fence
+// (coordinator/fenced_store.cc) over the simulated store. Thin and our own are the loop around
+// them, with the rules of coordinator/elected.cc, and the watchers' streams.
 #pragma once
 
 #include <functional>
@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "coordinator/pool_coordinator.h"
+#include "coordinator/shared_store.h"
 #include "simulation/kv_store.h"
 #include "simulation/world.h"
 
 namespace cenote::simulation {
 
-inline constexpr std::string_view kLeaderKey = "leader";
+inline constexpr std::string_view kCoordinators = "c/";  // of their keys
+inline constexpr std::string_view kLeaderKey = "c/leader";
 inline constexpr std::string_view kCluster = "simulated";
 
 // What a watcher of the registry is told: a change, or a bookmark where there is none.
@@ -26,16 +28,12 @@ struct WatchEvent {
   std::optional<cluster::Change> change{};
 };
 
-// What goes for all coordinators of a world, by which the checks judge them.
-struct Terms {
-  uint64_t newest = 0;  // that was ever won
-};
-
 class CoordinatorActor {
  public:
   using Stream = std::function<void(const WatchEvent&)>;
 
-  CoordinatorActor(World& world, KvStore& store, Terms& terms, const std::string& name);
+  CoordinatorActor(World& world, KvStore& store, const std::string& name);
+  ~CoordinatorActor();
 
   ProcessId process() const { return process_; }
   // Called in its process, for a request. Null: it is not the leader, ask another.
@@ -43,12 +41,15 @@ class CoordinatorActor {
   // The nodes as it knew them when it led last: what a coordinator that does not know better may
   // still answer.
   const std::optional<cluster::Snapshot>& last_known() const { return last_known_; }
+  // Whether it takes itself for the leader, by its own clock.
+  bool holds() const;
   // After a request that may have changed something.
   void flush();
   // Every event after `revision`, in `watcher`'s process; false: list again.
   bool watch(ProcessId watcher, uint64_t revision, Stream stream);
 
  private:
+  class Fence;
   struct Watching {
     ProcessId watcher = 0;
     uint64_t revision = 0;
@@ -56,8 +57,8 @@ class CoordinatorActor {
   };
 
   void boot();
-  void campaign();
-  void won(uint64_t term, uint64_t lease, TimePoint asked);
+  void elect();
+  void take_over();
   void step_down(const char* why);
   void tick();
   void bookmark();
@@ -65,14 +66,12 @@ class CoordinatorActor {
 
   World& world_;
   KvStore& store_;
-  Terms& terms_;
   const ProcessId process_;
+  Fence* fence_ = nullptr;  // of shared_
+  std::unique_ptr<coordinator::SharedStore> shared_;
   std::unique_ptr<coordinator::PoolCoordinator> leading_;
   std::optional<cluster::Snapshot> last_known_;
-  uint64_t lease_ = 0;
-  uint64_t seen_term_ = 0;
   TimePoint last_tick_;
-  TimePoint leads_until_;
   std::vector<Watching> streams_;
 };
 

@@ -68,6 +68,9 @@ class Distributed final : public Scenario {
     for (const auto& each : clients_) targets.others.push_back(each->process());
     nemesis_ = std::make_unique<Nemesis>(world, store_, targets);
     for (const auto& each : clients_) each->caller().judge_by(nemesis_.get());
+    world.on_change([this] {
+      for (const auto& each : handlers_) each->note_reach();
+    });
   }
 
   void begin() override {
@@ -118,7 +121,10 @@ class Distributed final : public Scenario {
         judge(node, version);
       };
     }
-    for (const auto& each : clients_) each->on_boot = add(each->process(), "", each->watcher());
+    for (const auto& each : clients_) {
+      each->on_boot = add(each->process(), "", each->watcher());
+      each->caller().heed(handlers_.back().get());
+    }
   }
 
   std::string unrest_of_config() {

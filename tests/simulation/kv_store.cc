@@ -59,11 +59,19 @@ std::optional<KvStore::Item> KvStore::get(const std::string& key) {
   return found == items_.end() || empty_ ? std::nullopt : std::optional(found->second);
 }
 
+void KvStore::revoke(uint64_t lease) {
+  expire();
+  if (leases_.erase(lease) == 0) return;
+  std::erase_if(items_, [&](const auto& each) { return each.second.lease == lease; });
+  ++revision_;
+}
+
 KvStore::Committed KvStore::commit(const Write& write) {
   expire();
   if (write.fence) {
     const auto held = items_.find(write.fence->key);
-    if (held == items_.end() || held->second.value != write.fence->value) {
+    if (held == items_.end() || held->second.created != write.fence->created ||
+        held->second.value != write.fence->value) {
       world_.checks().hit(Sometimes::kFenceRejected);
       return {Outcome::kFenced, revision_};
     }
@@ -80,6 +88,7 @@ KvStore::Committed KvStore::commit(const Write& write) {
   ++revision_;
   for (const Put& put : write.puts) {
     Item& item = items_[put.key];
+    if (item.created == 0) item.created = revision_;
     item.value = put.value;
     item.version = revision_;
     item.lease = put.lease;
@@ -137,10 +146,7 @@ Result<KvStore::Committed> KvStore::commit_from(ProcessId from, const Write& wri
 }
 
 Result<KvStore::Range> KvStore::range_from(ProcessId from, std::string_view prefix) {
-  const World::Passage passage = world_.pass(from, process_);
-  if (passage == World::Passage::kRefused) return refused();
-  if (passage != World::Passage::kDone || slow_) return no_answer();
-  return range(prefix);
+  return ask_from<Range>(from, [this, prefix] { return range(prefix); });
 }
 
 void KvStore::wipe() {
@@ -148,6 +154,7 @@ void KvStore::wipe() {
   leases_.clear();
   revision_ = 1;
   ++wipes_;
+  wiped_at_ = world_.now();
   world_.checks().hit(Sometimes::kStoreWiped);
   if (world_.tracing()) world_.trace("store", "is wiped");
 }

@@ -25,6 +25,7 @@ class KvStore {
   struct Item {
     std::string value;
     uint64_t version = 0;  // the revision of its last write
+    uint64_t created = 0;  // and of its first
     uint64_t lease = 0;    // 0: lives until it is deleted
   };
   struct Range {
@@ -36,9 +37,10 @@ class KvStore {
     std::string value;
     uint64_t lease = 0;
   };
-  // The key must have this value.
+  // The key must have this value since this revision.
   struct Fence {
     std::string key;
+    uint64_t created = 0;
     std::string value;
   };
   struct Write {
@@ -63,6 +65,7 @@ class KvStore {
   uint64_t grant(Duration ttl);
   // False: there is no such lease.
   bool keep_alive(uint64_t lease);
+  void revoke(uint64_t lease);
 
   // ---- Requests from another process.
   static constexpr Duration kTimeout = std::chrono::seconds(1);
@@ -80,12 +83,23 @@ class KvStore {
   // may still arrive later.
   Result<Committed> commit_from(ProcessId from, const Write& write);
   Result<Range> range_from(ProcessId from, std::string_view prefix);
+  template <class Answer>
+  Result<Answer> ask_from(ProcessId from, const std::function<Answer()>& serve) {
+    const World::Passage passage = world_.pass(from, process_);
+    if (passage == World::Passage::kRefused) return refused();
+    if (passage == World::Passage::kLost) return no_answer();
+    Answer answer = serve();
+    if (passage == World::Passage::kAnswerLost || slow_) return no_answer();
+    return answer;
+  }
 
   // ---- What befalls it.
   void wipe();
   void slow(bool on) { slow_ = on; }
+  bool is_slow() const { return slow_; }
   void answer_empty(bool on) { empty_ = on; }
   uint64_t wipes() const { return wipes_; }
+  TimePoint wiped_at() const { return wiped_at_; }
 
   // For checks, which see everything: told of every write before it is done.
   std::function<void(const Write&)> on_write;
@@ -109,6 +123,7 @@ class KvStore {
   uint64_t revision_ = 1;
   uint64_t last_lease_ = 0;
   uint64_t wipes_ = 0;
+  TimePoint wiped_at_;
   bool slow_ = false;
   bool empty_ = false;
 };

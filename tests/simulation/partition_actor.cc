@@ -26,6 +26,12 @@ constexpr Duration kLocal = milliseconds(6500);
 // What a verdict may rest on is not older than this.
 constexpr Duration kMemory = seconds(12);
 constexpr Duration kLook = milliseconds(200);
+// Shorter than in life, so that a view grows too old within a world.
+constexpr Duration kTtl = seconds(8);
+// Whoever was out of reach for so long has missed two probes of a process in local mode; and where
+// some are silent and the store too, that process is in local mode, by whichever two it probes.
+constexpr Duration kNoticed = seconds(7);
+constexpr Duration kSurelyLocal = seconds(12);
 
 // Counts down the answers of one round.
 struct Waiting {
@@ -49,10 +55,13 @@ PartitionActor::PartitionActor(World& world, KvStore& store, ProcessId process, 
 void PartitionActor::boot() {
   Handler::Options options;
   options.partition.recovery_strategy = strategy_;
+  options.partition.local_cache_ttl = kTtl;
   options.seed = world_.random().bits();
   rule_.emplace(options, now());
   trouble_at_ = world_.now();
   isolated_since_.reset();
+  silent_since_.clear();
+  plan_.reset();
   tick();
   look_around();
 }
@@ -86,6 +95,12 @@ void PartitionActor::perform(const Handler::Output& out) {
     }
     perform(local);
   }
+  std::map<std::string, bool, std::less<>> reached;
+  for (const auto& [id, node] : watcher_.view().view().nodes()) {
+    const std::optional<bool> answers = rule_->reached(id);
+    if (answers) reached.emplace(id, *answers);
+  }
+  plan_ = partition::plan_of(*rule_, reached, kTtl, now());
   arm();
 }
 
@@ -180,6 +195,7 @@ bool PartitionActor::in_reach(ProcessId other) const {
 // The truth, as nobody in the world can see it.
 void PartitionActor::look_around() {
   world_.after(process_, kLook, [this] { look_around(); });
+  note_reach();
   const Weather& weather = world_.weather();
   bool all = weather.loss == 0 && weather.most < kProbe / 4;
   bool any = world_.linked(process_, store_.process());
@@ -203,6 +219,52 @@ void PartitionActor::look_around() {
   world_.checks().fail(world_.name(process_) + " has been alone for " +
                        std::to_string((world_.now() - *isolated_since_) / milliseconds(1)) +
                        " ms and is " + std::string(to_string(rule_->state())));
+}
+
+void PartitionActor::note_reach() {
+  const auto note = [this](const std::string& whom, bool reached) {
+    if (reached) {
+      silent_since_.erase(whom);
+    } else {
+      silent_since_.try_emplace(whom, world_.now());
+    }
+  };
+  const ProcessId store = store_.process();
+  note("", world_.linked(process_, store) && world_.runs(store) && !store_.is_slow());
+  for (const auto& [id, node] : watcher_.view().view().nodes()) {
+    if (id != self_) note(id, in_reach(peers_.process_of(id)));
+  }
+}
+
+Duration PartitionActor::silent(const std::string& node) const {
+  const auto found = silent_since_.find(node);
+  if (found == silent_since_.end()) return Duration::zero();
+  return world_.now() - std::max(found->second, world_.changed_at(process_));
+}
+
+void PartitionActor::check_call(const std::string& node, bool write) const {
+  if (!rule_->local()) return;
+  if (silent(node) > kNoticed) {
+    world_.checks().fail(world_.name(process_) + " is in local mode and calls " + node +
+                         ", which has been out of its reach for " +
+                         std::to_string(silent(node) / milliseconds(1)) + " ms");
+  }
+  if (silent("") > (write ? 1 : 4) * kTtl + seconds(1)) {
+    world_.checks().fail(world_.name(process_) + (write ? " writes" : " reads") +
+                         " by a view that nobody has confirmed for " +
+                         std::to_string(silent("") / milliseconds(1)) + " ms");
+  }
+}
+
+void PartitionActor::check_answer(bool stale) const {
+  if (stale) return world_.checks().hit(Sometimes::kStaleAnswer);
+  if (silent("") <= kSurelyLocal) return;
+  for (const auto& [id, node] : watcher_.view().view().nodes()) {
+    if (id == self_ || node.state == cluster::NodeState::kDead) continue;
+    if (silent(id) <= kSurelyLocal) continue;
+    world_.checks().fail(world_.name(process_) + " takes an answer for fresh, though neither " +
+                         id + " nor the store has been in reach for long");
+  }
 }
 
 std::string PartitionActor::unrest() {

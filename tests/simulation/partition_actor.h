@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "partition/network_partition_handler.h"
+#include "partition/plan.h"
 #include "simulation/kv_store.h"
 #include "simulation/store_parties.h"
 #include "simulation/world.h"
@@ -29,6 +31,13 @@ class PartitionActor {
   // With its process.
   void boot();
   partition::Told tell() const { return {rule_->source_reached()}; }
+  // What its calls must heed; null: all is well.
+  const partition::Plan* plan() const { return plan_ ? &*plan_ : nullptr; }
+  // A call goes to this node; an answer comes, with its label.
+  void check_call(const std::string& node, bool write) const;
+  void check_answer(bool stale) const;
+  // For checks: who reaches whom may have changed.
+  void note_reach();
   // What is still to come to rest; an operator says his word where one is waited for.
   std::string unrest();
 
@@ -45,6 +54,8 @@ class PartitionActor {
 
   // ---- Checks.
   void look_around();
+  // For how long it has been out of reach, in truth; zero: it is not.
+  Duration silent(const std::string& node) const;
   bool in_reach(ProcessId other) const;
 
   World& world_;
@@ -55,9 +66,11 @@ class PartitionActor {
   const Peers peers_;
   const RecoveryStrategy strategy_;
   std::optional<Handler> rule_;
+  std::optional<partition::Plan> plan_;
   uint64_t armed_ = 0;
   TimePoint trouble_at_;  // when a peer was out of reach last
   std::optional<TimePoint> isolated_since_;
+  std::map<std::string, TimePoint> silent_since_;  // nodes, and "" for the store
 };
 
 }  // namespace cenote::simulation

@@ -11,7 +11,7 @@
 namespace cenote::simulation {
 namespace {
 
-constexpr uint64_t kSeeds = 2'000;  // fewer than each run of all tests has
+constexpr uint64_t kSeeds = 500;
 
 class Simulation : public testing::Test {
  protected:

@@ -298,7 +298,9 @@ void StoreNode::read_head(uint64_t generation) {
         return head ? discovery::head_from(head->value).ValueOr(ConfigId()) : ConfigId();
       },
       [this, generation](const Result<ConfigId>& head) {
-        if (generation != generation_ || !head.ok() || head->version == 0) return;
+        if (generation != generation_ || !head.ok()) return;
+        staging_->heard(world_.clock(process_));
+        if (head->version == 0) return;
         const discovery::Entry now = entry();
         const ConfigId known = world_.has(Bug::kNumberIsEnough) ? ConfigId{head->version} : *head;
         if (now.done_with(known) && !staging_->is_under_way(known)) return;

@@ -59,6 +59,7 @@ void World::start(ProcessId id) {
   process.paused = false;
   ++process.boots;
   process.changed_at = now_;
+  changed();
   if (tracing_) trace(process.name, "starts");
   run(id, process.boot);
 }
@@ -73,6 +74,7 @@ void World::crash(ProcessId id) {
   process.held.clear();
   ++process.boots;  // no timer of it and no answer to it is of use any more
   if (runs_before) process.changed_at = now_;
+  changed();
   if (tracing_) trace(process.name, "crashes");
 }
 
@@ -80,6 +82,7 @@ void World::pause(ProcessId id) {
   if (!runs(id)) return;
   processes_[id].paused = true;
   processes_[id].changed_at = now_;
+  changed();
   if (tracing_) trace(name(id), "is paused");
 }
 
@@ -88,6 +91,7 @@ void World::go_on(ProcessId id) {
   if (!process.paused) return;
   process.paused = false;
   process.changed_at = now_;
+  changed();
   if (tracing_) trace(process.name, "goes on");
   for (Action& action : process.held) push(now_, id, process.boots, std::move(action));
   process.held.clear();

@@ -75,7 +75,10 @@ class World {
 
   // ---- The network.
   Weather& weather() { return weather_; }
-  void cut(ProcessId from, ProcessId to, bool on) { cut_[from * kMost + to] = on; }
+  void cut(ProcessId from, ProcessId to, bool on) {
+    cut_[from * kMost + to] = on;
+    changed();
+  }
   bool is_cut(ProcessId from, ProcessId to) const { return cut_[from * kMost + to]; }
   bool linked(ProcessId a, ProcessId b) const { return !is_cut(a, b) && !is_cut(b, a); }
   // Runs `action` in `to`, unless the message is lost or nobody runs there.
@@ -89,8 +92,13 @@ class World {
   Passage pass(ProcessId from, ProcessId to);
 
   // More than the death of a single process goes wrong, now.
-  void disturb() { disturbed_ = now_; }
+  void disturb() {
+    disturbed_ = now_;
+    changed();
+  }
   TimePoint disturbed_at() const { return disturbed_; }
+  // For checks: called after everything that decides who reaches whom.
+  void on_change(Action look) { look_ = std::move(look); }
 
   // ---- The run.
   // False: nothing is left to do, or a check failed.
@@ -138,6 +146,9 @@ class World {
     }
   };
 
+  void changed() const {
+    if (look_) look_();
+  }
   void push(TimePoint at, ProcessId process, uint64_t boot, Action action);
   // A message that arrives even where nobody runs.
   void carry(ProcessId from, ProcessId to, Action action);
@@ -158,6 +169,7 @@ class World {
   std::vector<bool> cut_;
   Weather weather_;
   TimePoint disturbed_;
+  Action look_;
   std::string history_;
 };
 
