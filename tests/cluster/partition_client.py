@@ -44,9 +44,11 @@ def watch(pool: cenote.DistributedDatabasePool) -> None:
         status = pool.cluster_status() or {}
         text = metrics()
         sums = exported(text, "detection"), exported(text, "recovery")
-        now = (status["partition"]["state"], status["partition"]["cause"], len(status["nodes"]), *sums)
+        partition = status["partition"]
+        now = (partition["state"], partition["cause"], len(status["nodes"]), partition["share"], *sums)
         if now != before:
-            say(kind="state", state=now[0], cause=now[1], nodes=now[2], detection=sums[0], recovery=sums[1])
+            seen = dict(zip(("state", "cause", "nodes", "share", "detection", "recovery"), now, strict=True))
+            say(kind="state", **seen)
             before = now
         time.sleep(STATE_INTERVAL)
 

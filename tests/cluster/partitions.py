@@ -32,6 +32,7 @@ class Sample:
     state: str = ""
     cause: str = ""
     nodes: int = 0
+    share: float = 1  # of their calls, for nodes that are back
     ok: bool = False
     begun: float = 0.0  # of a read
     node: str = ""

@@ -171,6 +171,7 @@ TEST_F(Routing, an_answer_of_the_own_pool_tells_which_configuration_this_process
   publish();
   open(LoadBalanceAlgorithm::kRoundRobin, {sqlite("own")});
   ASSERT_TRUE(manager_->execute("main_db", "create table t (name text)").ok());
+  ASSERT_TRUE(manager_->execute("main_db", "insert into t values ('own')").ok());
   ASSERT_TRUE(eventually([&] { return manager_->cluster_status()->nodes.size() == 1; }));
   Origin origin;
   ASSERT_TRUE(ask(&origin).ok());

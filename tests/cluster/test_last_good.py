@@ -120,7 +120,8 @@ def test_a_node_begins_with_it_while_its_store_is_away_and_takes_newer_ones_late
         return start_node(tmp_path, "n1")
 
     def apply(pool: str) -> None:
-        content = {"deployment": {"pools": [{"id": pool, "type": "sqlite", "config": {"database": f"{pool}.db"}}]}}
+        database = str(tmp_path / f"{pool}.db")
+        content = {"deployment": {"pools": [{"id": pool, "type": "sqlite", "config": {"database": database}}]}}
         (tmp_path / "new.yaml").write_text(json.dumps(content))
         command = [PROGRAM, "config", "apply", "new.yaml", "--yes", "-c", "n1.yaml"]
         subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, timeout=60)

@@ -156,9 +156,8 @@ def test_nodes_that_are_back_get_few_calls_at_first_and_their_part_later(tmp_pat
 
         first = share(back, back + 5)
         assert 0 < first["n2"] + first["n3"] < first["n1"], first
-        whole = "get all their calls again"
-        partitions.eventually(lambda: whole in (made.folder / f"{CLIENT}.log").read_text(), 60)
-        since = made.samples()[-1].at
+        whole = made.wait(lambda seen: seen.state == "connected" and seen.share == 1, "the whole share", back + 5)
+        since = whole.at
         made.wait(lambda seen: seen.at > since + 3, "reads afterwards")
         later = share(since, since + 3)
         assert min(later["n2"], later["n3"]) > later["n1"] / 2, later
