@@ -89,12 +89,12 @@ Result<T> from_home(const Parts& parts, const Home& home, const RoutedCall& call
   return at_nodes<T>(*router, call, left, origin, remote, std::move(tries));
 }
 
-// The same; once more where a new configuration has put another pool in the place of the one that
-// was asked.
+// The same; once more for each new configuration that has put another pool in the place of the one
+// that was asked.
 template <typename T, typename Parts, typename Home, typename Local, typename Remote>
 Result<T> routed(Parts& parts, Home home, const RoutedCall& call, const QueryOptions& options,
                  Origin* origin, const Local& local, const Remote& remote) {
-  constexpr int kMostAttempts = 3;
+  constexpr int kMostAttempts = 100;
   Deadline deadline;
   if (options.timeout) deadline = Deadline::in(*options.timeout);
   QueryOptions left = options;

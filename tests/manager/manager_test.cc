@@ -30,7 +30,7 @@ TEST(Manager, pools_are_made_listed_used_and_removed) {
 TEST(Manager, mode_distributed_without_a_store_is_refused_clearly) {
   DeploymentConfig config;
   config.mode = DeploymentMode::kFullDistributed;
-  EXPECT_NE(DistributedPoolManager::open(config).status().message().find("discovery.type"),
+  EXPECT_NE(DistributedPoolManager::open(config).status().message().find("discovery is missing"),
             std::string::npos);
   for (const char* type : {"consul", "etcd", "static"}) {
     config.discovery.type = type;

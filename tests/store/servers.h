@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -49,12 +51,28 @@ inline bool eventually(const std::function<bool()>& condition) {
 // A server that stands still for a scope, as one whose machine swaps or is suspended.
 class Paused {
  public:
-  explicit Paused(pid_t pid) : pid_(pid) { ::kill(pid_, SIGSTOP); }
+  // Waits until each of its threads has stopped: one that runs goes on for a moment.
+  explicit Paused(pid_t pid) : pid_(pid) {
+    ::kill(pid_, SIGSTOP);
+    while (!has_stopped()) std::this_thread::yield();
+  }
   ~Paused() { ::kill(pid_, SIGCONT); }
   Paused(const Paused&) = delete;
   Paused& operator=(const Paused&) = delete;
 
  private:
+  bool has_stopped() const {
+    const std::filesystem::path tasks = "/proc/" + std::to_string(pid_) + "/task";
+    std::error_code gone;
+    for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+      std::string stat;
+      std::getline(std::ifstream(task.path() / "stat"), stat);
+      const size_t state = stat.rfind(") ");
+      if (state != std::string::npos && stat.compare(state + 2, 1, "T") != 0) return false;
+    }
+    return true;
+  }
+
   const pid_t pid_;
 };
 
