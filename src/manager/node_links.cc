@@ -190,8 +190,8 @@ std::vector<NodeLinks::Silent> NodeLinks::silent(TimePoint now, size_t most) {
       if (link.lost || lasts > Gate::kSilent) found.push_back({id, link.channel, lasts});
     }
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Silent& a, const Silent& b) { return a.lasts > b.lasts; });
+  std::sort(found.begin(), found.end(),
+            [](const Silent& a, const Silent& b) { return a.lasts > b.lasts; });
   found.resize(std::min(found.size(), most));
   return found;
 }
