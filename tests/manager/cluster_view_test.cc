@@ -2,6 +2,7 @@
 #include "manager/cluster_view.h"
 
 #include <atomic>
+#include <exception>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -9,11 +10,16 @@
 namespace cenote {
 namespace {
 
+// As a library does.
+void fail(const char* why) {
+  std::rethrow_exception(std::make_exception_ptr(std::runtime_error(why)));
+}
+
 // Throws where another would return an error, as when no file descriptor is left for a socket.
 class Throwing final : public discovery::ServiceDiscovery {
  public:
   void watch(const std::stop_token& stop, discovery::Watcher& watcher) override {
-    if (watches_++ == 0) throw std::runtime_error("epoll: Too many open files");
+    if (watches_++ == 0) fail("epoll: Too many open files");
     cluster::Snapshot all;
     all.cluster = "test";
     all.term = all.revision = 1;
@@ -28,7 +34,7 @@ class Throwing final : public discovery::ServiceDiscovery {
   void tell_refused(const std::stop_token& /*stop*/, std::string_view /*node_id*/) override {
     ++told_;
     told_.notify_all();
-    throw std::runtime_error("likewise");
+    fail("likewise");
   }
   Status probe(const std::stop_token& /*stop*/) override { return Status::OK(); }
 
