@@ -80,8 +80,8 @@ class ConnectionPool final : public DatabasePool,
 
   // For the health checker: a session within the limit. It keeps one of its own while callers would
   // still find a place, borrows an idle one otherwise; nothing if the pool is full: then there is
-  // nothing to see.
-  std::optional<Result<Probe>> probe(const CallContext& context);
+  // nothing to see. A login that takes longer than a check may have until `most`.
+  std::optional<Result<Probe>> probe(const CallContext& context, Deadline most);
   // Gives up the health checker's own session, now or when its check ends.
   void yield_probe_session();
 
@@ -191,6 +191,7 @@ class ConnectionPool final : public DatabasePool,
   std::minstd_rand random_ CENOTE_GUARDED_BY(mutex_);
 
   ProbeSession session_;
+  std::atomic<bool> slow_login_{false};  // the last one of a check took longer than checks may
 };
 
 }  // namespace cenote

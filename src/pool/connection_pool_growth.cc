@@ -151,18 +151,33 @@ void ConnectionPool::cancel_retired() {
   }
 }
 
-std::optional<Result<Probe>> ConnectionPool::probe(const CallContext& context) {
+std::optional<Result<Probe>> ConnectionPool::probe(const CallContext& context, Deadline most) {
   if (closed_) return std::nullopt;
   Lane& lane = *lanes_.back();
-  const auto own = [&](const CallContext& limit) { return connect(limit, lane.access); };
+  const Duration usual = context.deadline.left();
+  // A login takes several round trips: one that a check has no time for would make a server that is
+  // far away a dead one, for ever.
+  const auto own = [&](CallContext& limit) {
+    const Deadline in_time = limit.deadline;
+    const bool longer = slow_login_ && in_time.at() < most.at();
+    if (longer) limit.deadline = Deadline::in(config_.pool.connect_timeout).sooner(most);
+    auto made = connect(limit, lane.access);
+    slow_login_ = in_time.passed();
+    if (longer) limit.deadline = Deadline::in(usual).sooner(most);
+    return made;
+  };
+  if (slow_login_) {
+    if (auto probe = probe_borrowed(lane, context)) return probe;
+  }
   Handoff::Work work;
   std::optional<Result<Probe>> probe = session_.probe(context, own, &work);
   perform(lane, std::move(work));
   if (probe) return probe;
+  CallContext limit = context;
   if (const auto slot = lane.handoff.reserve_first()) {
     // A pool of one: its only connection is opened for the check and is the callers' afterwards.
     const uint64_t generation = generation_;
-    Result<std::unique_ptr<Connection>> made = connect(context, lane.access);
+    Result<std::unique_ptr<Connection>> made = own(limit);
     if (!made.ok()) {
       perform(lane, lane.handoff.vacate(*slot));
       return made.status();
@@ -170,7 +185,7 @@ std::optional<Result<Probe>> ConnectionPool::probe(const CallContext& context) {
     install(lane, *slot, std::move(*made), generation);
     perform(lane, lane.handoff.connected(*slot, Clock::now()));
   }
-  return probe_borrowed(lane, context);
+  return probe_borrowed(lane, limit);
 }
 
 std::optional<Result<Probe>> ConnectionPool::probe_borrowed(Lane& lane,

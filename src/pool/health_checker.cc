@@ -72,6 +72,7 @@ HealthVerdict HealthChecker::verdict() const {
 }
 
 Status HealthChecker::check(const CallContext& context) {
+  bool patient = false;
   {
     Lock lock(mutex_);
     const bool my_turn = wake_.wait_until(lock, context.stop, context.deadline.at(),
@@ -82,9 +83,10 @@ Status HealthChecker::check(const CallContext& context) {
           "the health check before this one did not end in time");
     }
     checking_ = true;
+    patient = rule_.patient();
   }
-  const Deadline limit = Deadline::in(options_.timeout);
-  const auto probe = look_({context.deadline.sooner(limit), context.stop});
+  const Deadline limit = context.deadline.sooner(Deadline::in(options_.timeout));
+  const auto probe = look_({limit, context.stop}, patient ? context.deadline : limit);
   bool role_changed = false;
   HealthVerdict verdict;
   {

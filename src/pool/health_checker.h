@@ -36,6 +36,8 @@ class HealthRule {
   const HealthVerdict& verdict() const { return verdict_; }
   // Time to the next check, before jitter: 500 ms while suspect.
   Duration pause() const;
+  // Whether nothing depends on hearing soon that a check failed.
+  bool patient() const { return !answered_ || verdict_.state == HealthState::kDown; }
 
  private:
   HealthOptions options_;
@@ -47,8 +49,9 @@ class HealthRule {
 
 class HealthChecker {
  public:
-  // Asks the server, within the context's deadline; nothing where there is no way to ask now.
-  using Look = std::function<std::optional<Result<Probe>>(const CallContext&)>;
+  // Asks the server, within the context's deadline; nothing where there is no way to ask now. A
+  // login that is known to take longer may have until `most`.
+  using Look = std::function<std::optional<Result<Probe>>(const CallContext&, Deadline most)>;
 
   // `on_role_change` is called on the thread of the check, without a lock.
   HealthChecker(const HealthOptions& options, Look look, std::function<void()> on_role_change);

@@ -30,7 +30,8 @@ std::unique_ptr<LocalPool::Parts> make_parts(PoolConfig config, const DriverTrai
                                                      parts->metrics, parts->executor);
   parts->connection_pool = pool;
   parts->health_checker = std::make_unique<HealthChecker>(
-      parts->config.health, [pool](const CallContext& context) { return pool->probe(context); },
+      parts->config.health,
+      [pool](const CallContext& context, Deadline most) { return pool->probe(context, most); },
       [pool] { pool->clear(); });
   parts->keeper = std::make_unique<Keeper>(pool);
   return parts;

@@ -16,8 +16,9 @@ std::optional<Result<Probe>> ProbeSession::probe(const CallContext& context, con
     connection = std::move(connection_);
   }
   Result<Probe> probe = Probe{};
+  CallContext limit = context;
   if (connection == nullptr) {
-    Result<std::unique_ptr<Connection>> made = connect(context);
+    Result<std::unique_ptr<Connection>> made = connect(limit);
     if (made.ok()) {
       connection = std::move(*made);
     } else {
@@ -25,7 +26,7 @@ std::optional<Result<Probe>> ProbeSession::probe(const CallContext& context, con
     }
   }
   if (connection != nullptr) {
-    probe = connection->probe(context);
+    probe = connection->probe(limit);
     if (!probe.ok() || !connection->usable()) connection.reset();
   }
   uint32_t slot = 0;

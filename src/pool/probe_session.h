@@ -15,7 +15,8 @@ namespace cenote {
 
 class ProbeSession {
  public:
-  using Connect = std::function<Result<std::unique_ptr<Connection>>(const CallContext&)>;
+  // May give the check more time.
+  using Connect = std::function<Result<std::unique_ptr<Connection>>(CallContext&)>;
 
   explicit ProbeSession(Handoff& handoff) : handoff_(handoff) {}
 
