@@ -203,7 +203,7 @@ void PoolCoordinator::take_metrics(const std::string& process, cluster::MetricsR
     const Lock sums(sums_);
     odd = metrics_.take(process, std::move(report));
     // Each report would say it again.
-    std::erase_if(odd, [this](const std::string& name) {
+    std::erase_if(odd, [this](const std::string& name) CENOTE_REQUIRES(sums_) {
       return odd_metrics_.size() >= kMostOddMetrics || !odd_metrics_.insert(name).second;
     });
   }

@@ -191,7 +191,9 @@ class ConnectionPool final : public DatabasePool,
   std::minstd_rand random_ CENOTE_GUARDED_BY(mutex_);
 
   ProbeSession session_;
-  std::atomic<bool> slow_login_{false};  // the last one of a check took longer than checks may
+  // The last login of a check took longer than a check may; so did the last that succeeded.
+  std::atomic<bool> slow_login_{false};
+  std::atomic<bool> far_{false};
 };
 
 }  // namespace cenote

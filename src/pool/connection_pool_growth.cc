@@ -163,10 +163,11 @@ std::optional<Result<Probe>> ConnectionPool::probe(const CallContext& context, D
     if (longer) limit.deadline = Deadline::in(config_.pool.connect_timeout).sooner(most);
     auto made = connect(limit, lane.access);
     slow_login_ = in_time.passed();
+    if (made.ok()) far_ = slow_login_.load();
     if (longer) limit.deadline = Deadline::in(usual).sooner(most);
     return made;
   };
-  if (slow_login_) {
+  if (far_) {
     if (auto probe = probe_borrowed(lane, context)) return probe;
   }
   Handoff::Work work;
