@@ -110,6 +110,8 @@ def test_a_transaction_goes_where_other_calls_go(tmp_path: pathlib.Path) -> None
     pools[0]["config"] |= {"read_only": True}  # type: ignore[operator]
     (tmp_path / "pools.yaml").write_text(json.dumps({"deployment": {"failover": BALANCED, "pools": pools}}))
     pool = cenote.DatabasePool.from_yaml(tmp_path / "pools.yaml")
+    targets = ["read-only", "writable"]
+    eventually(lambda: [target["state"] for target in pool.failover_status()[0]["targets"]] == targets)
     for _ in range(4):
         with pool.sync.transaction("a") as transaction:
             transaction.execute("insert into who values ('written')")

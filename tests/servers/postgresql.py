@@ -1,15 +1,20 @@
 """Real PostgreSQL 15 servers on free loopback ports: a primary with TLS, its replica, and one for tests to kill."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+
+_SPEC = importlib.util.spec_from_file_location("members", pathlib.Path(__file__).parent / "members.py")
+assert _SPEC is not None and _SPEC.loader is not None
+_members = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_members)
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
@@ -21,9 +26,8 @@ def as_postgres(*command: str, check: bool = True, **environment: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that is free again when its server, which tests stop and start, comes back."""
+    return int(_members.free_port(["127.0.0.1"]))
 
 
 def own_directory(home: pathlib.Path) -> None:

@@ -11,7 +11,7 @@
 namespace cenote::simulation {
 namespace {
 
-constexpr uint64_t kSeeds = 500;
+constexpr uint64_t kSeeds = CENOTE_SIMULATED_SEEDS;
 
 class Simulation : public testing::Test {
  protected:
@@ -43,6 +43,8 @@ TEST_P(Planted, is_found_and_nothing_else) {
     EXPECT_EQ(simulate(seed, Bug::kNone, false).failure, "") << "seed " << seed;
     return;
   }
+  // A sanitizer's build looks for other things: it runs few worlds, and another compiler's.
+  if (kSeeds < 500) GTEST_SKIP() << "not seen in " << kSeeds << " seeds";
   ADD_FAILURE() << "not seen in " << kSeeds << " seeds";
 }
 
