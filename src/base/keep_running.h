@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <exception>
 #include <stop_token>
 #include <string>
@@ -12,7 +11,7 @@
 #include "cenote/deadline.h"
 
 #include "base/log.h"
-#include "base/mutex.h"
+#include "base/pause.h"
 
 namespace cenote {
 
@@ -36,11 +35,7 @@ void keep_running(const std::stop_token& stop, std::string_view part, std::strin
     } catch (...) {
       tell("an unknown exception");
     }
-    Mutex nobody;
-    std::condition_variable_any never;
-    Lock lock(nobody);
-    never.wait_for(lock, stop, pause, [] { return false; });
-    if (stop.stop_requested()) return;
+    if (!cenote::pause(stop, pause)) return;
   }
 }
 

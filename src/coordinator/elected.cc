@@ -1,11 +1,11 @@
 // Standing by, being elected, leading, and back.
 #include "coordinator/elected.h"
 
-#include <condition_variable>
 #include <utility>
 
 #include "base/keep_running.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "net/listen_address.h"
 
 namespace cenote::coordinator {
@@ -17,13 +17,6 @@ constexpr Duration kCampaign = std::chrono::milliseconds(100);
 constexpr Duration kRenew = std::chrono::milliseconds(500);
 constexpr Duration kCall = std::chrono::seconds(1);
 constexpr Duration kRestore = std::chrono::seconds(10);
-
-void rest(const std::stop_token& stop, Duration time) {
-  Mutex mutex;
-  std::condition_variable_any never;
-  Lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
 
 Result<std::unique_ptr<SharedStore>> open_store(const CoordinatorServerOptions& options,
                                                 const std::string& url) {
@@ -142,7 +135,7 @@ void ElectedCoordinator::elect(const std::stop_token& stop) {
           "stands by and cannot be elected: " + status.message() + "; trying again");
     }
     last = std::move(status);
-    rest(stop, kCampaign);
+    pause(stop, kCampaign);
   }
 }
 
@@ -173,7 +166,7 @@ void ElectedCoordinator::keep_renewing(const std::stop_token& stop) {
   while (!stop.stop_requested() && store_->leads()) {
     last = store_->renew({Deadline::in(kRenew), stop});
     if (!last.ok() && error_kind(last) == ErrorKind::kReadOnly) break;
-    if (last.ok()) rest(stop, kRenew);
+    if (last.ok()) pause(stop, kRenew);
   }
   if (stop.stop_requested()) return;
   log(LogLevel::kWarning, "coordinator",
@@ -205,7 +198,7 @@ void ElectedCoordinator::lead(const std::stop_token& stop) {
   }
   leading.reset();
   store_->resign();
-  if (!started.ok()) rest(stop, kCampaign);
+  if (!started.ok()) pause(stop, kCampaign);
 }
 
 }  // namespace cenote::coordinator

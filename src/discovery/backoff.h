@@ -2,24 +2,15 @@
 // Backoff and Jitter"), 100 ms to 5 s, cut short by a stop.
 #pragma once
 
-#include <condition_variable>
+#include <algorithm>
 #include <random>
 #include <stop_token>
 
 #include "cenote/deadline.h"
 
-#include "base/mutex.h"
+#include "base/pause.h"
 
 namespace cenote::discovery {
-
-// False if it was stopped.
-inline bool pause(const std::stop_token& stop, Duration time) {
-  Mutex mutex;
-  std::condition_variable_any never;
-  Lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-  return !stop.stop_requested();
-}
 
 class Backoff {
  public:

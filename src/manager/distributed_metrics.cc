@@ -5,7 +5,7 @@
 
 #include "base/keep_running.h"
 #include "base/log.h"
-#include "discovery/backoff.h"
+#include "base/pause.h"
 
 namespace cenote {
 
@@ -23,7 +23,7 @@ DistributedMetrics::~DistributedMetrics() = default;
 
 void DistributedMetrics::run(const std::stop_token& stop) {
   bool failing = false;
-  while (discovery::pause(stop, export_interval_)) {
+  while (pause(stop, export_interval_)) {
     const Status sent = aggregator_->put(stop, local_collector_());
     if (!sent.ok() && !failing && !stop.stop_requested()) {
       log(LogLevel::kWarning, "manager", "metrics were not sent: " + sent.message());

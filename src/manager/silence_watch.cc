@@ -2,8 +2,8 @@
 #include "manager/silence_watch.h"
 
 #include "base/keep_running.h"
+#include "base/pause.h"
 #include "base/side_by_side.h"
-#include "discovery/backoff.h"
 
 namespace cenote {
 namespace {
@@ -37,7 +37,7 @@ SilenceWatch::SilenceWatch(NodeLinks& links)
       }) {}
 
 void SilenceWatch::run(const std::stop_token& stop) {
-  while (discovery::pause(stop, Gate::kSilent)) {
+  while (pause(stop, Gate::kSilent)) {
     const std::vector<NodeLinks::Silent> silent = links_.silent(Clock::now(), kMostAtOnce);
     side_by_side(silent.size(), [&](size_t i) {
       const bool alive = lives(*silent[i].channel);

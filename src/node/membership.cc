@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/keep_running.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "manager/open_discovery.h"
 #include "node/incarnation.h"
 #include "node/state_files.h"
@@ -100,10 +101,7 @@ void Membership::announce_drain(Deadline deadline) {
     }
     if (!leaving_heard_) return;
   }
-  Mutex nobody;
-  std::condition_variable_any never;
-  Lock lock(nobody);
-  never.wait_until(lock, deadline.sooner(Deadline::in(kPropagation)).at(), [] { return false; });
+  pause({}, deadline.sooner(Deadline::in(kPropagation)).left());
 }
 
 std::vector<cluster::PoolReport> Membership::reports() const {
