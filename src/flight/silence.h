@@ -16,20 +16,26 @@ class Silence {
   // Somebody waits for the node's next word, for as long as this lives.
   class Wait {
    public:
-    explicit Wait(Silence& silence) : silence_(silence) {
-      // The first to wait does not blame the node for the time when nobody asked it anything.
-      if (silence_.waiting_.fetch_add(1, std::memory_order_relaxed) == 0) silence_.heard();
-    }
+    explicit Wait(Silence& silence) : silence_(silence) { silence_.begin(Clock::now()); }
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;
-    ~Wait() { silence_.waiting_.fetch_sub(1, std::memory_order_relaxed); }
+    ~Wait() { silence_.end(); }
 
    private:
     Silence& silence_;
   };
 
+  // The same where begin and end of the wait are far apart.
+  void begin(TimePoint now) {
+    // The first to wait does not blame the node for the time when nobody asked it anything.
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) heard(now);
+  }
+  void end() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+
   // Anything came from the node.
-  void heard() { heard_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+  void heard(TimePoint now = Clock::now()) {
+    heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
   // Zero where nobody waits.
   Duration lasts(TimePoint now) const {
     if (waiting_.load(std::memory_order_relaxed) == 0) return Duration::zero();

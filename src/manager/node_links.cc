@@ -30,17 +30,12 @@ Result<std::string> read_pem(const std::string& path, std::string_view key) {
 }  // namespace
 
 void Gate::begin(TimePoint now) {
-  // The first to wait does not blame the target for the time when nobody asked it anything.
-  if (waiting_.fetch_add(1, std::memory_order_relaxed) == 0) {
-    heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  }
+  silence_.begin(now);
   load_->begin();
 }
 
 bool Gate::is_silent(TimePoint now) const {
-  if (is_lost()) return true;
-  return waiting_.load(std::memory_order_relaxed) > 0 &&
-         now.time_since_epoch().count() - heard_.load(std::memory_order_relaxed) > kSilent.count();
+  return is_lost() || silence_.lasts(now) > kSilent;
 }
 
 bool Gate::is_to_ask(TimePoint now) {

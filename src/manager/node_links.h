@@ -15,6 +15,7 @@
 
 #include "base/mutex.h"
 #include "flight/node_channel.h"
+#include "flight/silence.h"
 #include "manager/cluster_view.h"
 #include "net/reach.h"
 #include "route/breaker.h"
@@ -37,10 +38,10 @@ class Gate {
 
   // A call waits for its answer from here on, until it is answered or given up.
   void begin(TimePoint now);
-  void no_longer_waits() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  void no_longer_waits() { silence_.end(); }
   // Anything came from the target.
   void heard(TimePoint now) {
-    heard_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    silence_.heard(now);
     refused_until_.store(0, std::memory_order_relaxed);
     lost_.store(false, std::memory_order_relaxed);
   }
@@ -66,8 +67,7 @@ class Gate {
 
  private:
   const std::shared_ptr<route::Load> load_;
-  std::atomic<int> waiting_{0};
-  std::atomic<int64_t> heard_{0};
+  flight::Silence silence_;
   std::atomic<int64_t> asked_{0};
   std::atomic<int64_t> refused_until_{0};
   std::atomic<bool> lost_{false};
