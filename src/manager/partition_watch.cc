@@ -74,6 +74,11 @@ void PartitionWatch::registered(std::string_view node_id) {
   registered_ = Clock::now();
 }
 
+std::string PartitionWatch::self() const {
+  const Lock lock(mutex_);
+  return self_;
+}
+
 Status PartitionWatch::recover() {
   {
     const Lock lock(mutex_);

@@ -53,6 +53,8 @@ class PartitionWatch {
   std::map<std::string, bool, std::less<>> reached() const;
   // This process holds a lease under that id.
   void registered(std::string_view node_id);
+  // The node id of this process, if it serves.
+  std::string self() const;
   // As DistributedPoolManager's.
   Status recover();
 

@@ -115,8 +115,7 @@ void InFlight::answered() {
 
 Router::Router(const Options& options, std::unique_ptr<NodeLinks> links)
     : links_(std::move(links)),
-      balancer_(route::make_load_balancer(options.algorithm, random_bits())),
-      self_(options.self) {}
+      balancer_(route::make_load_balancer(options.algorithm, random_bits())) {}
 
 Result<std::unique_ptr<Router>> Router::open(std::unique_ptr<discovery::ServiceDiscovery> discovery,
                                              const Options& options) {
@@ -366,18 +365,9 @@ Origin Router::origin(std::string_view node_id, std::string_view location, int a
     const auto ago = std::chrono::duration_cast<std::chrono::system_clock::duration>(*age);
     origin.as_of = std::chrono::system_clock::now() - ago;
   }
-  std::string place(node_id);
-  if (place.empty()) {
-    const Lock lock(mutex_);
-    place = self_;
-  }
-  origin.config_version = view_->config_version(place);
+  origin.config_version =
+      node_id.empty() ? view_->config_version(watch_->self()) : view_->config_version(node_id);
   return origin;
-}
-
-void Router::keep_self(std::string_view node_id) {
-  const Lock lock(mutex_);
-  self_ = node_id;
 }
 
 ClusterStatus Router::status() const {

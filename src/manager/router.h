@@ -104,7 +104,6 @@ class Router {
   void expect_node(std::string_view node_id, uint64_t term, uint64_t revision) {
     view_->expect_node(node_id, term, revision);
     if (!node_id.empty()) watch_->registered(node_id);
-    if (!node_id.empty()) keep_self(node_id);
   }
   // As DistributedPoolManager's.
   ClusterStatus status() const;
@@ -141,14 +140,12 @@ class Router {
   Outcome call_node(const RoutedCall& call, const Chosen& chosen, const QueryOptions& options,
                     const Attempt& attempt) const;
   Status failed(const RoutedCall& call, Duration took, const Tries& tries);
-  void keep_self(std::string_view node_id);
 
   const std::unique_ptr<NodeLinks> links_;
   const std::unique_ptr<route::LoadBalancer> balancer_;
   route::RetryBudget budget_;
   RouteMetrics metrics_;
-  mutable Mutex mutex_;                         // guards the gates and the own id; memory only
-  std::string self_ CENOTE_GUARDED_BY(mutex_);  // the node id of this process, if it serves
+  Mutex mutex_;  // guards the gates; memory only
   std::map<std::string, std::shared_ptr<Gate>, std::less<>> own_gates_ CENOTE_GUARDED_BY(mutex_);
   const SilenceWatch silence_{*links_};
   std::unique_ptr<ClusterView> view_;      // its thread calls into the links
