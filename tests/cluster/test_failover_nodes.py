@@ -52,11 +52,7 @@ def test_when_the_last_node_of_the_primary_dies_calls_go_to_the_backups(apart: C
 
 
 def test_pools_of_this_process_and_of_nodes_share_the_load(apart: Cluster, tmp_path: pathlib.Path) -> None:
-    with sqlite3.connect(tmp_path / "own.db") as base:
-        base.execute("create table who (name text)")
-        base.execute("insert into who values ('own')")
-    base.close()
-    own = {"id": "own", "type": "sqlite", "config": {"database": str(tmp_path / "own.db")}}
+    [own] = files(tmp_path, "own")
     pool = client(
         apart, {"strategy": "load_balanced", "pools": ["own", "first", "second"], "algorithm": "round_robin"}, own
     )
