@@ -6,6 +6,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -86,6 +87,30 @@ def test_a_lost_store_whose_nodes_all_answer_is_no_partition(made: Cluster) -> N
     assert all(seen.ok and not seen.stale for seen in later)
     assert {seen.node for seen in later} == {"n1", "n2", "n3"}
     assert {seen.state for seen in made.samples() if seen.kind == "state"} == {"connected"}
+
+
+def test_a_client_that_stood_still_itself_blames_nobody(made: Cluster) -> None:
+    client = made.processes[CLIENT]
+    client.send_signal(signal.SIGSTOP)
+    try:
+        # Longer than the rounds that would make it a partition, had it listened.
+        time.sleep(8)
+        stopped = time.monotonic()
+    finally:
+        client.send_signal(signal.SIGCONT)
+    made.wait(lambda seen: seen.kind == "read" and seen.ok and seen.begun > stopped + 5, "reads go on")
+    assert {seen.state for seen in made.samples() if seen.kind == "state"} == {"connected"}
+    assert not [seen for seen in made.samples() if seen.stale]
+    assert "this process stood still" in (made.folder / f"{CLIENT}.log").read_text()
+
+
+def test_with_immediate_recovery_nodes_that_are_back_get_all_their_calls_at_once(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, recovery_strategy="immediate") as made:
+        cut = made.cut(lambda: made.network.cut([CLIENT, "n1"]))
+        back = made.heal(cut).connected
+        made.wait(lambda seen: seen.ok and seen.node == "n2", "a read of a node that is back", back)
+        later = [seen for seen in made.samples() if seen.kind == "state" and seen.at >= back]
+        assert {seen.share for seen in later} == {1}
 
 
 def test_manual_recovery_waits_for_the_operator(tmp_path: pathlib.Path) -> None:
