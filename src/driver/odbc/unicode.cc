@@ -64,7 +64,7 @@ size_t write_utf8(const char16_t* text, size_t size, char* out) {
     char32_t point = text[at++];
     if (point >= 0xD800 && point < 0xE000) {
       const bool paired = point < 0xDC00 && at < size && (text[at] & 0xFC00) == 0xDC00;
-      point = paired ? 0x10000 + ((point - 0xD800) << 10) + (text[at++] - char32_t{0xDC00})
+      point = paired ? 0x10000 + ((point - 0xD800) << 10) + (char32_t{text[at++]} - 0xDC00)
                      : kReplacement;
     }
     if (point < 0x80) {
