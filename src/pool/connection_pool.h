@@ -56,7 +56,7 @@ class ConnectionPool final : public DatabasePool,
     const uint32_t id = slot_of(lease);
     entry_of(id).kept = true;
   }
-  // Whether a lease that was kept may run a statement now.
+  // Whether a lease taken by hand may run a statement now, which retire() ends then.
   Status check_lent(uint32_t slot) const;
   Status check_inherited() const {
     return born_ == fork_generation() ? Status::OK() : inherited_error();
