@@ -36,7 +36,7 @@ endif()
 
 # libFuzzer learns from what it sees of the code under test, not of the fuzzer alone.
 if(CENOTE_BUILD_FUZZERS)
-  target_compile_options(cenote_flags INTERFACE -fsanitize=fuzzer-no-link)
+  set(CENOTE_PART_OPTIONS -fsanitize=fuzzer-no-link)
   target_link_options(cenote_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
@@ -48,22 +48,25 @@ endif()
 
 # A sanitizer's builds read the headers that most files begin with once. Release builds do not: their objects are then the
 # same for the program, the tests and the Python package, and ccache compiles them once.
-function(cenote_precompile target)
+# `headers`: the name of what was read; one for each set of further options, which clang wants to be the same.
+function(cenote_precompile target headers)
   if(NOT CENOTE_SANITIZE)
     return()
   endif()
-  if(NOT TARGET cenote_precompiled)
+  if(NOT TARGET ${headers})
     file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cc "")
-    add_library(cenote_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cc)
+    add_library(${headers} OBJECT ${PROJECT_BINARY_DIR}/precompiled.cc)
     # Programs may share what is compiled for a library.
     target_compile_options(cenote_flags INTERFACE -fPIC)
-    target_link_libraries(cenote_precompiled PRIVATE cenote_flags Arrow::arrow_shared)
-    target_precompile_headers(cenote_precompiled PRIVATE
+    target_compile_options(${headers} PRIVATE ${ARGN})
+    target_link_libraries(${headers} PRIVATE cenote_flags Arrow::arrow_shared)
+    target_precompile_headers(${headers} PRIVATE
       <algorithm> <array> <atomic> <chrono> <condition_variable> <functional> <map> <memory> <mutex> <optional> <set>
       <stop_token> <string> <string_view> <thread> <utility> <variant> <vector>
       <arrow/record_batch.h> <arrow/result.h> <arrow/status.h> <arrow/table.h> <nlohmann/json.hpp>)
   endif()
-  target_precompile_headers(${target} REUSE_FROM cenote_precompiled)
+  target_compile_options(${target} PRIVATE ${ARGN})
+  target_precompile_headers(${target} REUSE_FROM ${headers})
 endfunction()
 
 # cenote_part(<name> SOURCES … [DEPENDS part…] [LIBRARIES public…] [PRIVATE_LIBRARIES …])
@@ -75,7 +78,7 @@ function(cenote_part name)
   target_link_libraries(cenote_${name}
     PUBLIC cenote_flags ${arg_DEPENDS} ${arg_LIBRARIES}
     PRIVATE ${arg_PRIVATE_LIBRARIES})
-  cenote_precompile(cenote_${name})
+  cenote_precompile(cenote_${name} part_headers ${CENOTE_PART_OPTIONS})
   set_property(GLOBAL APPEND PROPERTY CENOTE_PARTS cenote_${name})
 endfunction()
 
@@ -96,10 +99,13 @@ function(cenote_test name)
   endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} cenote_flags GTest::gtest GTest::gtest_main)
-  cenote_precompile(${name})
+  # Of a test's time little is its own code's; of a build's much would be spent on optimising that.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  cenote_precompile(${name} test_headers -O0)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  # Whoever may take long begins first.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT} LABELS "${arg_LABELS}")
 endfunction()
 
 # cenote_fuzzer(<name> SOURCES … LIBS …): a libFuzzer program, with its corpus in tests/fuzz/corpus/<name>.

@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / "build" / "venv" / "bin" / "python"
 WEB = "tests/web"
+JOBS = str((os.cpu_count() or 2) + 1)  # most tests wait for servers
 # What GoogleTest prints: first how many cases there are, at the end how many went how.
 CASES = re.compile(r"\[==========\] Running (\d+) tests? from")
 PASSED = re.compile(r"\[  PASSED  \] (\d+) tests?")
@@ -59,14 +60,13 @@ def ctest(preset: str, *options: str) -> Counts:
     """All C++ tests of a preset."""
     report = ROOT / "build" / preset / "ctest.xml"
     report.unlink(missing_ok=True)
-    jobs = str(os.cpu_count() or 2)
     subprocess.run(
         [
             "ctest",
             "--preset",
             preset,
             "-j",
-            jobs,
+            JOBS,
             "--output-junit",
             str(report),
             "--test-output-size-passed",
@@ -90,12 +90,11 @@ def python_folders() -> list[str]:
 
 
 def pytest(folders: list[str]) -> Counts:
-    """All Python tests in the folders, a file at a time in each of some processes: most of them wait for servers."""
+    """All Python tests in the folders, a file at a time in each process."""
     report = ROOT / "build" / "pytest.xml"
     report.unlink(missing_ok=True)
-    jobs = str((os.cpu_count() or 2) + 1)
     subprocess.run(
-        [str(PYTHON), "-m", "pytest", "-q", "-n", jobs, "--dist", "loadfile", f"--junitxml={report}", *folders],
+        [str(PYTHON), "-m", "pytest", "-q", "-n", JOBS, "--dist", "loadfile", f"--junitxml={report}", *folders],
         cwd=ROOT,
         check=False,
     )
