@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -22,16 +24,12 @@ PORT = 8080  # and the next two
 
 
 def free_port() -> int:
-    """One whose two successors are free as well."""
+    """One that is free with its two successors, below those that connections and other servers are given meanwhile."""
     while True:
-        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-                third.bind(("127.0.0.1", port + 2))
-            except (OSError, OverflowError):
-                continue
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            for each in range(port, port + 3):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", each))
             return port
 
 
@@ -69,6 +67,15 @@ def shell(script: str, cwd: pathlib.Path) -> str:
     done = subprocess.run(["sh", "-e", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def look_around(script: str, cwd: pathlib.Path, *words: str) -> None:
+    """It says the words, at the latest when no heartbeat is late any more."""
+    for _ in range(3):
+        told = shell(script, cwd)
+        if all(word in told for word in words):
+            return
+    raise AssertionError(f"{words} are not all in {told}")
 
 
 def python(source: str, cwd: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +169,8 @@ def test_the_way_from_one_process_to_a_cluster(
     assert program[0] == "python"
     python(program[1], place, monkeypatch)
     assert "node-" in capsys.readouterr().out
-    told = shell(look[1], place)
-    for words in ("node-1 │ up", "node-2 │ up", "'node-1' is drained", "100000", "'node-1' takes work again", "2 of 2"):
-        assert words in told
+    words = ("node-1 │ up", "node-2 │ up", "'node-1' is drained", "100000", "'node-1' takes work again", "2 of 2")
+    look_around(look[1], place, *words)
     assert shell(distributed[1], place).count("100000") == 2
 
 
@@ -172,8 +178,7 @@ def test_what_dev_up_says_to_try_works(place: pathlib.Path, started: list[DevUp]
     started.append(DevUp("build/bin/cenote dev up", place))
     commands, snippet = started[0].told.split("Try, in another terminal:\n")[1].split("In Python")
     path = f"export PATH={place}/build/bin:$PATH\n"
-    told = shell(path + textwrap.dedent(commands), place)
-    assert "node-2 │ up" in told and "Tulum" in told and "is drained" in told
+    look_around(path + textwrap.dedent(commands), place, "node-2 │ up", "Tulum", "is drained")
     source = textwrap.dedent(snippet.split(":\n", 1)[1].split("\nCtrl-C")[0])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", source], capture_output=True, text=True, timeout=100, check=False

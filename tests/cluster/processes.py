@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -11,12 +12,27 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import cenote
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = str(ROOT / "build" / "bin" / "cenote")
+
+
+def servers(name: str) -> ModuleType:
+    """The module tests/servers/NAME.py."""
+    spec = importlib.util.spec_from_file_location(f"cenote_{name}", ROOT / "tests" / "servers" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_port() -> int:
+    """Free again when its server, which a test ends and starts, comes back."""
+    return int(servers("members").free_port(["127.0.0.1"]))
 
 
 class Process:
@@ -55,7 +71,7 @@ class Process:
             self.kill()
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Waits, bounded, for what another process brings about."""
     end = time.monotonic() + seconds
     while not (got := condition()):
@@ -109,7 +125,7 @@ class Cluster:
         self.nodes: dict[str, Process] = {}
         self.settings = folder / "coordinator.yaml"
         self.settings.write_text(json.dumps({"coordinator": coordinator}))
-        self.start_coordinator("127.0.0.1:0")
+        self.start_coordinator(f"127.0.0.1:{free_port()}")
 
     @property
     def url(self) -> str:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import pathlib
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import cenote
-from processes import ROOT, Process, prepare_node, start_node
+from processes import Process, prepare_node, servers, start_node
 
-
-def servers(name: str) -> ModuleType:
-    """The module tests/servers/NAME.py."""
-    spec = importlib.util.spec_from_file_location(f"cenote_{name}", ROOT / "tests" / "servers" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+__all__ = ["Fleet", "fleet", "servers", "store"]
 
 
 def store(kind: str, folder: pathlib.Path, count: int) -> Any:

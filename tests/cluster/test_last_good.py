@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import pathlib
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from processes import PROGRAM, Cluster, Process, cluster, eventually, prepare_node, start_node
+from processes import PROGRAM, Cluster, Process, cluster, eventually, free_port, prepare_node, start_node
 from stores import store
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def made(tmp_path: pathlib.Path) -> Iterator[Cluster]:
 
 
 def pools(port: int) -> list[str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/status", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/status", timeout=30) as answer:
         return [pool["pool_id"] for pool in json.load(answer)["pools"]]
 
 
@@ -42,11 +39,11 @@ def put(made: Cluster, version: int, pool: str) -> None:
         headers={"If-Match": f'"{version - 1}"', "Content-Type": "application/json"},
         data=json.dumps({"content": json.dumps(content)}).encode(),
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=30).close()
 
 
 def applied(made: Cluster) -> int:
-    with urllib.request.urlopen(f"{made.url}/v1/nodes", timeout=10) as answer:
+    with urllib.request.urlopen(f"{made.url}/v1/nodes", timeout=30) as answer:
         nodes = json.load(answer)["nodes"]
     return max((int(node["config_version"]) for node in nodes), default=0)
 

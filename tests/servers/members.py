@@ -26,15 +26,21 @@ def addresses(count: int) -> list[str]:
 
 
 def free_port(hosts: Sequence[str], *, datagrams: bool = False) -> int:
-    """A port that is free at all addresses, below those that connections and other servers are given meanwhile."""
+    """A port that is free at all addresses, below those that connections and other servers are given meanwhile.
+
+    It is given once as long as this process lives, whoever else asks on this machine: of two who bind it, one is late.
+    """
     while True:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             port = random.randrange(20_000, 32_000)
+            claim = stack.enter_context(socket.socket(socket.AF_UNIX))
+            claim.bind(f"\0cenote-test-port-{port}")
             for host in hosts:
                 kinds = [socket.SOCK_STREAM, socket.SOCK_DGRAM] if datagrams else [socket.SOCK_STREAM]
                 for kind in kinds:
                     probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
                     probe.bind((host, port))
+            claim.detach()  # open until the process ends
             return port
 
 
@@ -47,7 +53,7 @@ def call(url: str, method: str, path: str, body: Any = None, *, ca: pathlib.Path
     if ca is not None:
         context = ssl.create_default_context(cafile=ca)
         context.load_cert_chain(ca.with_name("server.crt"), ca.with_name("server.key"))
-    with urllib.request.urlopen(request, timeout=2, context=context) as answer:
+    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
         text = answer.read()
         return json.loads(text) if text.strip() else None
 
@@ -143,6 +149,12 @@ class Ensemble:
         raise NotImplementedError
 
     def leader(self) -> Member:
+        """Waits until there is one."""
+        found: Member = eventually(self.leading, "no member says that it leads")
+        return found
+
+    def leading(self) -> Member | None:
+        """The one that leads, if any says so now."""
         raise NotImplementedError
 
     def start(self) -> None:

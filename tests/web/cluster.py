@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import importlib.util
 import json
 import pathlib
 import subprocess
 import threading
 import urllib.error
 import urllib.request
+from types import ModuleType
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / "bin" / "cenote"
 BEAT = 0.5  # seconds; a node is dead after five of silence
+
+
+def members() -> ModuleType:
+    """tests/servers/members.py."""
+    spec = importlib.util.spec_from_file_location("cenote_members", ROOT / "tests" / "servers" / "members.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pool(name: str = "main_db", **more: Any) -> dict[str, Any]:
@@ -24,8 +37,10 @@ class Coordinator:
 
     tokens = {role: f"{role}-{'x' * 32}" for role in ("operator", "viewer", "node")}
 
-    def __init__(self, folder: pathlib.Path, tokens: bool = False) -> None:
-        self.folder, self.guarded, self.listen = folder, tokens, "127.0.0.1:0"
+    def __init__(self, folder: pathlib.Path, tokens: bool = False, **settings: str) -> None:
+        self.folder, self.guarded, self.settings = folder, tokens, settings
+        # The same after a stop and a start, which other servers must not be given meanwhile.
+        self.listen = f"127.0.0.1:{members().free_port(['127.0.0.1'])}"
         self.nodes: dict[str, Node] = {}
 
     def __enter__(self) -> Coordinator:
@@ -45,6 +60,7 @@ class Coordinator:
             "state": str(self.folder / "state.db"),
             "registrations_per_second": 10_000,
             "stage_hold": "10ms",
+            **self.settings,
         }
         if self.guarded:
             settings["tokens"] = [{"name": r, "role": r, "token": t} for r, t in self.tokens.items()]
@@ -57,12 +73,11 @@ class Coordinator:
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         assert self.url, (self.folder / "coordinator.log").read_text()
-        self.listen = self.url.split("//")[1]
 
     def stop(self) -> None:
         self.process.terminate()
         try:
-            assert self.process.wait(30) == 0
+            assert self.process.wait(60) == 0
         finally:
             self.process.kill()
             self.process.wait()
@@ -120,13 +135,12 @@ class Node:
         while not self.stopped.wait(BEAT):
             self.seq += 1
             body = {"node_id": self.name, "incarnation": 1, "lease": self.lease, "seq": self.seq, "pools": self.pools}
-            try:
-                self.coordinator.call("PUT", f"/v1/nodes/{self.name}/heartbeat", body)
-            except urllib.error.HTTPError as error:
-                error.close()
-                self.register()
-            except OSError:
-                continue  # nobody listens; a node goes on
+            with contextlib.suppress(OSError, http.client.HTTPException):  # nobody listens; a node goes on
+                try:
+                    self.coordinator.call("PUT", f"/v1/nodes/{self.name}/heartbeat", body)
+                except urllib.error.HTTPError as error:
+                    error.close()
+                    self.register()
 
     def report(self, *samples: dict[str, Any]) -> None:
         """Its metrics, in totals since it started."""
