@@ -34,6 +34,6 @@ def serve(directory: pathlib.Path) -> Iterator[dict[str, str]]:
             }
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
             if text := (directory / "log").read_text():
                 print("mssql server:", text, file=sys.stderr)

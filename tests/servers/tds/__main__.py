@@ -48,7 +48,7 @@ class Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client that is gone while rows are sent to it must not hold a thread.
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2000)
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)
         server = self.server
         session = Session(
             server.certificate, self.request, server.logins, lambda self: Engine(self, server.path, server)

@@ -69,7 +69,7 @@ class Engine:
         self.options: set[str] = set()
         # No cache: a statement kept over a change of its table would tell the types of before.
         self.database = apsw.Connection(self.path, statementcachesize=0)
-        self.database.set_busy_timeout(2000)
+        self.database.set_busy_timeout(20_000)
         for setting in ("journal_mode = wal", "synchronous = off", "foreign_keys = on"):
             self.database.execute(f"pragma {setting}").fetchall()
         self.database.set_progress_handler(self._progress, 100_000)
