@@ -13,6 +13,8 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# The first run gets packages from a registry.
+pytestmark = pytest.mark.timeout(600)
 # Far from the version the package is built with.
 OTHER_PYARROW = "pyarrow==19.*" if sys.version_info < (3, 14) else "pyarrow==22.*"
 
