@@ -62,7 +62,7 @@ def running(folder: pathlib.Path, **section: Any) -> Iterator[Coordinator]:
     finally:
         process.terminate()
         try:
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.wait()

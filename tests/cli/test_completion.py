@@ -105,7 +105,7 @@ class Terminal:
 
     def read_until(self, words: set[str]) -> str:
         """What the shell writes until it has written all the words."""
-        text, deadline = "", time.monotonic() + 30
+        text, deadline = "", time.monotonic() + 60
         while not all(word in text for word in words):
             ready, _, _ = select.select([self.side], [], [], max(deadline - time.monotonic(), 0))
             assert ready, f"{words} are not in {text!r}"

@@ -42,7 +42,7 @@ def processes(folder: pathlib.Path) -> list[int]:
 
 
 def wait_until_gone(folder: pathlib.Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while processes(folder) or list(folder.iterdir()):
         assert time.monotonic() < deadline, (processes(folder), list(folder.iterdir()))
         time.sleep(0.05)
@@ -76,10 +76,14 @@ def up(folder: pathlib.Path) -> Iterator[Cluster]:
 def test_two_nodes_and_the_shop_are_there(run: Run, tmp_path: pathlib.Path) -> None:
     with up(tmp_path / "tmp") as cluster:
         assert len(processes(cluster.folder)) == 3
-        done = run("members", "--coordinator", cluster.url, "-o", "json")
-        assert done.returncode == 0, done.stderr
-        nodes = json.loads(done.stdout)["nodes"]
-        assert {node["node_id"]: node["state"] for node in nodes} == {"node-1": "up", "node-2": "up"}
+        deadline = time.monotonic() + 30
+        states: dict[str, str] = {}
+        while states != {"node-1": "up", "node-2": "up"}:
+            assert time.monotonic() < deadline, states
+            done = run("members", "--coordinator", cluster.url, "-o", "json")
+            assert done.returncode == 0, done.stderr
+            nodes = json.loads(done.stdout)["nodes"]
+            states = {node["node_id"]: node["state"] for node in nodes}
         assert [pool["max"] for node in nodes for pool in node["pools"]] == [8, 8]
         sql = "select (select count(*) from customers) as customers, (select count(*) from orders) as orders"
         done = run("query", "-c", cluster.yaml, "-p", "shop", "-o", "csv", sql)
