@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("CENOTE_PROGRAM", ROOT / "build" / "bin" / "cenote"))
-DEADLINE = 20
+DEADLINE = 60
 
 
 class Coordinator:

@@ -140,7 +140,7 @@ def test_a_half_read_result_does_not_hinder_the_transaction(node: Node) -> None:
 
 def test_an_idle_transaction_gives_its_connection_back(folder: pathlib.Path) -> None:
     with (
-        running(folder, config_of(folder, flight={"transaction_idle": "200ms"})) as node,
+        running(folder, config_of(folder, flight={"transaction_idle": "3s"})) as node,
         flightsql.connect(node.uri) as connection,
         connection.cursor() as cursor,
     ):
@@ -302,12 +302,17 @@ class TestPostgresql:
         assert "flight_t" in found
 
     def test_a_dropped_call_is_cancelled(self, cursor: flightsql.Cursor) -> None:
+        def limit(seconds: str) -> None:
+            for part in ("fetch", "query"):
+                cursor.adbc_statement.set_options(**{f"adbc.flight.sql.rpc.timeout_seconds.{part}": seconds})
+
+        limit("3")  # enough to get there
         with pytest.raises(flightsql.Error):
-            statement = cursor.adbc_statement
-            statement.set_options(**{"adbc.flight.sql.rpc.timeout_seconds.fetch": "0.3"})
-            statement.set_options(**{"adbc.flight.sql.rpc.timeout_seconds.query": "0.3"})
-            cursor.execute("select pg_sleep(60)")
-        cursor.adbc_statement.set_options(**{"adbc.flight.sql.rpc.timeout_seconds.query": "10"})
-        sleeping = "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"
+            cursor.execute("select pg_sleep(600) as dropped_call")
+        limit("60")
+        sleeping = (
+            "select count(*) from pg_stat_activity "
+            "where query like '%as dropped_call%' and state = 'active' and pid <> pg_backend_pid()"
+        )
         while value(cursor, sleeping) != 0:
             pass

@@ -288,4 +288,4 @@ def test_sigterm_drains(node: Node) -> None:
         node.process.terminate()
         # What was made is still fetched; then the node ends by itself.
         assert client.do_get(ticket).read_all().num_rows == 2
-    assert node.process.wait(30) == 0
+    assert node.process.wait(60) == 0
