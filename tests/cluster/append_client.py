@@ -24,7 +24,8 @@ from history import NotDone, Recorder, Unknown
 APPEND = "insert into lists (key, ids) select $1::bigint, $2::text from pg_sleep($3) "
 APPEND += "on conflict (key) do update set ids = lists.ids || ',' || excluded.ids"
 READ = "select ids from lists where key = $1::bigint"
-TIMEOUT = 5.0  # of each call
+TIMEOUT = 5.0  # of each call of a load
+PATIENCE = 30.0  # of a call that a test makes, which does something meanwhile
 WATCH_INTERVAL = 0.05
 
 
@@ -38,10 +39,10 @@ class Client:
         self.numbers = itertools.count(1)
         self.remembered: dict[tuple[str, int], list[int]] = {}
 
-    def append(self, process: str, key: int, number: int, sleep: float = 0.0) -> bool:
+    def append(self, process: str, key: int, number: int, sleep: float = 0.0, timeout: float = TIMEOUT) -> bool:
         def once() -> None:
             try:
-                self.pool.sync.execute("main_db", APPEND, [key, str(number), sleep], timeout=TIMEOUT)
+                self.pool.sync.execute("main_db", APPEND, [key, str(number), sleep], timeout=timeout)
             except cenote.DbPoolError as error:
                 raise (NotDone if error.retryable else Unknown)(f"{type(error).__name__}: {error}") from error
 
@@ -75,7 +76,7 @@ class Client:
     def once(self, command: dict[str, Any]) -> None:
         process = f"{self.name}.once.{next(self.numbers)}"
         if command["do"] == "append":
-            self.append(process, command["key"], command["id"])
+            self.append(process, command["key"], command["id"], timeout=PATIENCE)
         else:
             self.read(process, command["key"])
 

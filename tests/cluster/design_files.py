@@ -17,7 +17,7 @@ NODE = "db-node-1:8815"  # where others reach it, as docs/modes/distributed.md h
 
 def query(file: pathlib.Path) -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, "query", "-c", str(file), "-p", "main_db", "-o", "csv", "select 7 as seven"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @contextlib.contextmanager

@@ -13,15 +13,14 @@ import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import cenote
-from processes import Process, coordinated, eventually, prepare_node, start_node
-from stores import servers
+from processes import Process, coordinated, eventually, free_port, prepare_node, start_node
 
-DEADLINE = 20
+DEADLINE = 30
 Config = dict[str, str]
 
 
@@ -48,7 +47,7 @@ class Coordinator:
 
     def __init__(self, folder: pathlib.Path, name: str, settings: dict[str, Any]) -> None:
         self.folder, self.name = folder, name
-        self.place = f"127.0.0.1:{servers('members').free_port(['127.0.0.1'])}"
+        self.place = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.place}"
         self.file = folder / f"{name}.yaml"
         self.file.write_text(json.dumps({"coordinator": {"listen": self.place, **settings}}))
@@ -105,6 +104,15 @@ class Coordinators:
         leader = self.leader()
         return next(each for each in self.all if each is not leader)
 
+    def nodes(self) -> dict[str, Any]:
+        """As the leader lists them; empty: it leads no more."""
+        answer = self.leader().call("GET", "/v1/nodes")
+        return dict(answer.body) if answer.status == 200 else {}
+
+    def term(self) -> int:
+        found: int = eventually(lambda: self.nodes().get("term"))
+        return found
+
     def connect(self) -> cenote.DistributedDatabasePool:
         return coordinated(self.url)
 
@@ -130,6 +138,18 @@ def coordinators(
         yield made
     finally:
         made.end()
+
+
+def steady(made: Coordinators, check: Callable[[Coordinator, Coordinator], Any]) -> Any:
+    """What holds of a leader and another while it leads; anew where it stood still so long that it lost the lead."""
+    while True:
+        term = made.term()
+        leader = made.leader()
+        try:
+            return check(leader, next(each for each in made.all if each is not leader))
+        except Exception:
+            if made.term() == term:
+                raise
 
 
 @dataclass

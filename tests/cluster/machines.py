@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from network import Network
-from processes import PROGRAM
+from processes import PROGRAM, eventually
 
 NODES = ("n1", "n2", "n3")
 # Only who is on a machine can ask what listens there.
-ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], b'{}', timeout=2).read().decode())"
+ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], b'{}', timeout=10).read().decode())"
 USER, PASSWORD = "app", "partition"  # of the nodes, which live as long as a test
 
 
@@ -105,14 +105,18 @@ class Machines:
             )  # fmt: skip
 
     def store_leader(self) -> str:
-        """The machine whose etcd says that it leads."""
+        """The machine whose etcd says that it leads; waits until there is one."""
+        found: str = eventually(self._leading_store)
+        return found
+
+    def _leading_store(self) -> str:
         for name in self.stores:
             asked = self.network.command(name, sys.executable, "-c", ASK, f"{self.url(name)}/v3/maintenance/status")
             done = subprocess.run(asked, capture_output=True, text=True, check=False)
             status = json.loads(done.stdout or "{}")
             if status and status.get("leader") == status["header"]["member_id"]:
                 return name
-        raise RuntimeError("no member says that it leads")
+        return ""
 
     def deployment(self, **more: object) -> dict[str, Any]:
         """What nodes and clients have in common."""

@@ -1,7 +1,7 @@
 """One client of a cluster, in a namespace of its own: reads all the time and says as JSON lines what it sees.
 
-Arguments: its configuration, and how many threads read. Lines on its standard input are told to it: "recover", and
-"write", from where on it writes too.
+Arguments: its configuration, how many threads read, and the seconds that a call may take. Lines on its standard input
+are told to it: "recover", and "write", from where on it writes too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 import cenote
 
-STATE_INTERVAL, READ_INTERVAL, READ_TIMEOUT = 0.02, 0.05, 2
+STATE_INTERVAL, READ_INTERVAL = 0.02, 0.05
+TIMEOUT = float(sys.argv[3])
 METRICS = "http://127.0.0.1:9464/metrics"
 _print = threading.Lock()
 
@@ -28,7 +29,7 @@ def say(**sample: Any) -> None:
 
 
 def metrics() -> str:
-    with urllib.request.urlopen(METRICS, timeout=5) as answer:
+    with urllib.request.urlopen(METRICS, timeout=30) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -57,7 +58,7 @@ def read(pool: cenote.DistributedDatabasePool) -> None:
     while True:
         begun = time.monotonic()
         try:
-            meta = pool.sync.query("main_db", "select name from who", timeout=READ_TIMEOUT).meta
+            meta = pool.sync.query("main_db", "select name from who", timeout=TIMEOUT).meta
             where = {key: meta[key] for key in ("node", "attempts", "stale", "source")}
             say(kind="read", ok=True, begun=begun, **where)
         except cenote.DbPoolError as error:
@@ -68,7 +69,7 @@ def read(pool: cenote.DistributedDatabasePool) -> None:
 def write(pool: cenote.DistributedDatabasePool) -> None:
     for row in itertools.count(1):
         try:
-            pool.sync.execute("main_db", f"insert into written values ({row})", timeout=READ_TIMEOUT)
+            pool.sync.execute("main_db", f"insert into written values ({row})", timeout=TIMEOUT)
             say(kind="write", ok=True, row=row)
         except cenote.DbPoolError as error:
             say(kind="write", row=row, error=str(error), retryable=error.retryable)

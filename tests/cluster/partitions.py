@@ -63,8 +63,8 @@ class Cut:
 class Cluster(Machines):
     """etcd, three nodes that each serve a database with their name, and a client, on a machine each."""
 
-    def __init__(self, folder: pathlib.Path, readers: int = 1, **partition: object) -> None:
-        self.readers = readers
+    def __init__(self, folder: pathlib.Path, readers: int = 1, timeout: float = 2, **partition: object) -> None:
+        self.readers, self.timeout = readers, timeout
         self._partition = partition
         super().__init__(folder, [STORE, *NODES, CLIENT])
 
@@ -77,7 +77,7 @@ class Cluster(Machines):
         config = self.folder / "client.yaml"
         config.write_text(json.dumps({"deployment": {**shared, **own}}))
         script = str(ROOT / "tests" / "cluster" / "partition_client.py")
-        self.run(CLIENT, sys.executable, script, str(config), str(self.readers))
+        self.run(CLIENT, sys.executable, script, str(config), str(self.readers), str(self.timeout))
         self.wait(lambda seen: seen.kind == "state" and seen.nodes == len(NODES), "all nodes known")
         self.wait(lambda seen: seen.ok, "a read")
 
@@ -140,8 +140,9 @@ class Cluster(Machines):
 
 
 @contextlib.contextmanager
-def cluster(folder: pathlib.Path, readers: int = 1, **partition: object) -> Iterator[Cluster]:
-    made = Cluster(folder, readers, **partition)
+def cluster(folder: pathlib.Path, readers: int = 1, timeout: float = 2, **partition: object) -> Iterator[Cluster]:
+    """`timeout`: seconds that each call of the client may take."""
+    made = Cluster(folder, readers, timeout, **partition)
     try:
         yield made
     finally:

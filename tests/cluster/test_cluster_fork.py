@@ -19,13 +19,13 @@ warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
 import cenote
 pool = cenote.DistributedDatabasePool("coordinated", sys.argv[1])
 
-def ask(pool, timeout=10):
+def ask(pool, timeout=30):
     return pool.sync.query("main_db", "select name from who", timeout=timeout).rows()
 
 def in_child(work):
     child = os.fork()
     if child == 0:
-        signal.alarm(30)
+        signal.alarm(60)
         work()
         sys.exit(0)  # the whole exit of an interpreter, which closes pools
     assert os.waitpid(child, 0)[1] == 0

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import adbc_driver_flightsql.dbapi as flightsql
 import cenote
 import pytest
 from processes import ROOT, eventually
@@ -83,13 +84,12 @@ def test_calls_are_spread_and_a_killed_node_costs_reads_nothing(three: tuple[Fle
     made, _ = three
     pool = made.connect()
     eventually(lambda: all_up(pool))
-    seen = {pool.sync.query("main_db", WHO).meta["node"] for _ in range(9)}
-    assert seen == set(THREE)
+    eventually(lambda: {pool.sync.query("main_db", WHO).meta["node"] for _ in range(9)} == set(THREE))
     assert pool.list_pools() == ["main_db"]
     with Reader(pool):
         made.nodes["n1"].kill()
         eventually(lambda: states(pool)["n1"] == "dead")
-    assert states(pool) == {"n1": "dead", "n2": "up", "n3": "up"}
+    eventually(lambda: states(pool) == {"n1": "dead", "n2": "up", "n3": "up"})
     made.add("n1")
     eventually(lambda: all_up(pool))
     eventually(lambda: pool.sync.query("main_db", WHO).rows() == [("n1",)])
@@ -152,12 +152,14 @@ def test_a_node_that_ends_loses_no_call_and_is_gone(single: tuple[Fleet, Any]) -
     made, _ = single
     pool = made.connect()
     eventually(lambda: all_up(pool))
-    made.nodes["n1"].signal(signal.SIGTERM)
-    seen = set()
+    # A transaction keeps it until that was seen.
+    with flightsql.connect(made.nodes["n1"].address, autocommit=False) as held, held.cursor() as cursor:
+        cursor.execute(WHO)
+        cursor.fetchall()
+        made.nodes["n1"].signal(signal.SIGTERM)
+        eventually(lambda: pool.sync.query("main_db", WHO) and states(pool)["n1"] == "draining")
     while made.nodes["n1"].process.poll() is None:
         pool.sync.query("main_db", WHO)
-        seen.add(states(pool).get("n1", "gone"))
-    assert "draining" in seen
     assert made.nodes["n1"].end() == 0
     eventually(lambda: "n1" not in states(pool))
 
@@ -181,12 +183,12 @@ def test_a_token_that_loses_its_rights_empties_no_view(tmp_path: pathlib.Path) -
             # Who comes with it now is told so.
             guest = cenote.DistributedDatabasePool("distributed", discovery={**discovery, "token": client})
             with pytest.raises(cenote.OperationalError, match=r"discovery\.token"):
-                guest.sync.query("main_db", WHO, timeout=10)
+                guest.sync.query("main_db", WHO, timeout=30)
             assert client not in json.dumps(status(guest))
             # Without any token Consul shows an empty list, not an error.
             nobody = cenote.DistributedDatabasePool("distributed", discovery=discovery)
             with pytest.raises(cenote.OperationalError, match=r"discovery\.token"):
-                nobody.sync.query("main_db", WHO, timeout=10)
+                nobody.sync.query("main_db", WHO, timeout=30)
 
 
 def test_the_yaml_of_the_design_takes_turns_among_nodes(tmp_path: pathlib.Path) -> None:
@@ -199,8 +201,13 @@ def test_the_yaml_of_the_design_takes_turns_among_nodes(tmp_path: pathlib.Path) 
         with fleet(tmp_path, {"type": "consul", "endpoint": place}, "n1", "n2"):
             pool = cenote.DistributedDatabasePool.from_yaml(path)
             eventually(lambda: len(states(pool)) == 2)
-            seen = [pool.sync.query("main_db", WHO).meta["node"] for _ in range(4)]
-            assert sorted(seen) == ["n1", "n1", "n2", "n2"], "round_robin, as the file says"
+
+            def take_turns() -> bool:
+                seen = [pool.sync.query("main_db", WHO).meta["node"] for _ in range(12)]
+                return seen in (["n1", "n2"] * 6, ["n2", "n1"] * 6)
+
+            # More than once, for a node whose heartbeat is late gets no call.
+            assert any(take_turns() for _ in range(3)), "round_robin, as the file says"
 
 
 def test_a_fixed_list_needs_no_store(tmp_path: pathlib.Path) -> None:

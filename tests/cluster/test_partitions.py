@@ -78,15 +78,18 @@ def test_a_node_that_stands_still_keeps_no_other_from_telling_that_it_reaches_th
         made.processes["n1"].send_signal(signal.SIGCONT)
 
 
-def test_a_lost_store_whose_nodes_all_answer_is_no_partition(made: Cluster) -> None:
-    made.processes[STORE].kill()
-    lost = made.wait(lambda seen: seen.cause == "store-lost", "the store's loss")
-    assert lost.state == "connected"
-    made.wait(lambda seen: seen.kind == "read" and seen.at > lost.at + 3, "later reads")
-    later = [seen for seen in made.samples() if seen.kind == "read" and seen.at > lost.at]
-    assert all(seen.ok and not seen.stale for seen in later)
-    assert {seen.node for seen in later} == {"n1", "n2", "n3"}
-    assert {seen.state for seen in made.samples() if seen.kind == "state"} == {"connected"}
+def test_a_lost_store_whose_nodes_all_answer_is_no_partition(tmp_path: pathlib.Path) -> None:
+    with cluster(tmp_path, timeout=30) as made:
+        made.processes[STORE].kill()
+        lost = made.wait(lambda seen: seen.cause == "store-lost", "the store's loss")
+        assert lost.state == "connected"
+        made.wait(lambda seen: seen.kind == "read" and seen.at > lost.at + 3, "later reads")
+        for name in NODES:
+            made.wait(lambda seen, name=name: seen.node == name, f"a read of {name}", lost.at)
+        later = [seen for seen in made.samples() if seen.kind == "read" and seen.at > lost.at]
+        assert all(seen.ok and not seen.stale for seen in later)
+        # Nodes that stand still for a moment are a reason to look, no more.
+        assert {seen.state for seen in made.samples() if seen.kind == "state"} <= {"connected", "suspect"}
 
 
 def test_a_client_that_stood_still_itself_blames_nobody(made: Cluster) -> None:
@@ -140,7 +143,7 @@ def test_a_node_with_manual_recovery_comes_back_at_sighup(tmp_path: pathlib.Path
 
 
 def test_a_write_that_local_mode_refuses_says_so_and_is_nowhere(tmp_path: pathlib.Path) -> None:
-    with cluster(tmp_path, local_cache_ttl="3s") as made:
+    with cluster(tmp_path, local_cache_ttl="4s") as made:
         made.tell("write")
         made.wait(lambda seen: seen.kind == "write" and seen.ok, "a write")
         made.network.cut([CLIENT, "n1"])
@@ -161,7 +164,7 @@ def test_a_write_that_local_mode_refuses_says_so_and_is_nowhere(tmp_path: pathli
 
 
 def test_past_its_time_the_cached_view_serves_reads_and_then_nothing(tmp_path: pathlib.Path) -> None:
-    with cluster(tmp_path, local_cache_ttl="2s") as made:
+    with cluster(tmp_path, local_cache_ttl="4s") as made:
         made.network.cut([CLIENT, "n1"])
         local = made.wait_for_state("local", 0)
         made.wait(lambda seen: seen.ok and seen.stale, "a local read", local.at)
@@ -182,10 +185,14 @@ def test_nodes_that_are_back_get_few_calls_at_first_and_their_part_later(tmp_pat
         first = share(back, back + 5)
         assert 0 < first["n2"] + first["n3"] < first["n1"], first
         whole = made.wait(lambda seen: seen.state == "connected" and seen.share == 1, "the whole share", back + 5)
-        since = whole.at
-        made.wait(lambda seen: seen.at > since + 3, "reads afterwards")
-        later = share(since, since + 3)
-        assert min(later["n2"], later["n3"]) > later["n1"] / 2, later
+
+        def fair(seconds: float = 3) -> bool:
+            """Lately; a node that stood still meanwhile had less."""
+            now = made.samples()[-1].at
+            later = share(now - seconds, now)
+            return now > whole.at + seconds and min(later["n2"], later["n3"]) > later["n1"] / 2
+
+        partitions.eventually(fair)
 
 
 def node_status(made: Cluster, name: str, state: str) -> str:
@@ -197,8 +204,11 @@ def node_status(made: Cluster, name: str, state: str) -> str:
         lines = [each for each in done.stdout.splitlines() if each.startswith(f"this node ({name}): {state}")]
         return lines[0] if lines else ""
 
+    def logged() -> bool:
+        log = [json.loads(each[each.index("{") :]) for each in (made.folder / f"{name}.log").read_text().splitlines()
+               if '"event":"partition"' in each]  # fmt: skip
+        return any(each["to"] == state for each in log)
+
     found: str = partitions.eventually(line)
-    log = [json.loads(each[each.index("{") :]) for each in (made.folder / f"{name}.log").read_text().splitlines()
-           if '"event":"partition"' in each]  # fmt: skip
-    assert any(each["to"] == state for each in log)
+    partitions.eventually(logged)
     return found
