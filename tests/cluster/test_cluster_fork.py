@@ -14,7 +14,8 @@ from processes import Cluster, cluster
 
 # The child tells by its exit code; what it raises unexpectedly goes to standard error. A hang is SIGALRM.
 PREAMBLE = """
-import os, signal, sys, warnings
+import logging, os, signal, sys, warnings
+logging.getLogger("cenote").addHandler(logging.NullHandler())  # of a coordinator that is slow
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
 import cenote
 pool = cenote.DistributedDatabasePool("coordinated", sys.argv[1])
