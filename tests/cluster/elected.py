@@ -104,13 +104,13 @@ class Coordinators:
         leader = self.leader()
         return next(each for each in self.all if each is not leader)
 
-    def nodes(self) -> dict[str, Any]:
+    def listed(self) -> dict[str, Any]:
         """As the leader lists them; empty: it leads no more."""
         answer = self.leader().call("GET", "/v1/nodes")
         return dict(answer.body) if answer.status == 200 else {}
 
     def term(self) -> int:
-        found: int = eventually(lambda: self.nodes().get("term"))
+        found: int = eventually(lambda: self.listed().get("term"))
         return found
 
     def connect(self) -> cenote.DistributedDatabasePool:

@@ -214,7 +214,7 @@ def test_a_store_that_is_restarted_or_wiped_and_nodes_that_pause_empty_no_view(
         members.wipe()
         eventually(lambda: made.term() > term)
         # The nodes are in the new store: whoever leads next has them.
-        eventually(lambda: len(made.nodes().get("nodes", [])) == len(THREE))
+        eventually(lambda: len(made.listed().get("nodes", [])) == len(THREE))
         eventually(watched.all_up, 60)
         for node in made.nodes.values():
             node.signal(signal.SIGSTOP)

@@ -109,21 +109,6 @@ def test_a_lost_store_whose_nodes_all_answer_is_no_partition(tmp_path: pathlib.P
         assert {seen.state for seen in made.samples() if seen.kind == "state"} <= {"connected", "suspect"}
 
 
-def test_a_client_that_stood_still_itself_blames_nobody(made: Cluster) -> None:
-    client = made.processes[CLIENT]
-    client.send_signal(signal.SIGSTOP)
-    try:
-        # Longer than the rounds that would make it a partition, had it listened.
-        time.sleep(8)
-        stopped = time.monotonic()
-    finally:
-        client.send_signal(signal.SIGCONT)
-    made.wait(lambda seen: seen.kind == "read" and seen.ok and seen.begun > stopped + 5, "reads go on")
-    assert {seen.state for seen in made.samples() if seen.kind == "state"} == {"connected"}
-    assert not [seen for seen in made.samples() if seen.stale]
-    assert "this process stood still" in (made.folder / f"{CLIENT}.log").read_text()
-
-
 def test_with_immediate_recovery_nodes_that_are_back_get_all_their_calls_at_once(tmp_path: pathlib.Path) -> None:
     with cluster(tmp_path, recovery_strategy="immediate") as made:
         cut = made.cut(lambda: made.network.cut([CLIENT, "n1"]))
