@@ -64,6 +64,7 @@ class HttpAnswers : public testing::Test {
                       }});
     HttpServerOptions options;
     options.listen = "127.0.0.1:0";
+    options.queue_timeout = seconds(60);
     auto started = HttpServer::start(options, std::move(routes));
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);

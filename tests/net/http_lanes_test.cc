@@ -31,6 +31,7 @@ struct Held {
 
 class HttpLanes : public testing::Test {
  protected:
+  HttpLanes() { options_.queue_timeout = seconds(60); }
   void start() {
     options_.listen = "127.0.0.1:0";
     std::vector<HttpRoute> routes;

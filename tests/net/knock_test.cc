@@ -67,8 +67,13 @@ TEST(Knock, who_says_nothing_until_the_deadline_does_not_answer) {
   const FullPort full;
   const Port open(8);
   const Door doors[] = {full.door(), open.door()};
-  const CallContext context{Deadline::in(std::chrono::milliseconds(100)), {}};
-  EXPECT_EQ(knock(doors, context), (std::vector{false, true}));
+  // On a busy machine the time may be over before anybody was asked: then it gets more.
+  std::vector<bool> answers;
+  for (Duration time = std::chrono::milliseconds(100); time < std::chrono::seconds(30); time *= 2) {
+    answers = knock(doors, {Deadline::in(time), {}});
+    if (answers.back()) break;
+  }
+  EXPECT_EQ(answers, (std::vector{false, true}));
 }
 
 TEST(Knock, a_stop_ends_it) {
