@@ -103,7 +103,7 @@ TEST(Asio, a_signal_cancels_the_running_statement_on_the_server) {
   const auto done = [&](Result<int64_t> result) { status = result.status(); };
   async_execute(f.pool, "hang", {}, {},
                 asio::bind_cancellation_slot(signal.slot(), asio::bind_executor(io, done)));
-  f.until([](const PoolStatus& now) { return now.active == 1; });
+  f.until([&](const PoolStatus&) { return f.server->hung == 1; });
   signal.emit(asio::cancellation_type::terminal);
   io.run();
   EXPECT_EQ(error_kind(status), ErrorKind::kCancelled) << status;
