@@ -44,7 +44,7 @@ class FailoverFiles {
   }
   static ActiveStandby standby() {
     ActiveStandby strategy{"a", "b"};
-    strategy.switch_threshold = std::chrono::milliseconds(200);
+    strategy.switch_threshold = std::chrono::minutes(1);  // only an operator switches
     return strategy;
   }
   // Until it is so, or for a minute.

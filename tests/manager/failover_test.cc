@@ -80,21 +80,21 @@ TEST_F(Failover, a_target_of_a_strategy_is_removed_only_after_it) {
   PoolConfig first = config("a");
   first.failover = standby();
   ASSERT_TRUE(manager->create_pool(first).ok());
-  const Status refused = manager->remove_pool("b", Deadline::in(seconds(5)));
+  const Status refused = manager->remove_pool("b", Deadline::in(seconds(60)));
   EXPECT_NE(refused.message().find("failover target of pool 'a'"), std::string::npos) << refused;
-  EXPECT_TRUE(manager->remove_pool("a", Deadline::in(seconds(5))).ok());
-  EXPECT_TRUE(manager->remove_pool("b", Deadline::in(seconds(5))).ok());
+  EXPECT_TRUE(manager->remove_pool("a", Deadline::in(seconds(60))).ok());
+  EXPECT_TRUE(manager->remove_pool("b", Deadline::in(seconds(60))).ok());
 }
 
 TEST_F(Failover, an_epoch_survives_a_new_configuration) {
   auto manager = open(standby());
   ASSERT_TRUE(ready(*manager));
   ASSERT_TRUE(manager->failover("a", "b").ok());
-  ASSERT_TRUE(manager->replace_pools({config("a"), config("b")}, Deadline::in(seconds(5))).ok());
+  ASSERT_TRUE(manager->replace_pools({config("a"), config("b")}, Deadline::in(seconds(60))).ok());
   EXPECT_EQ(manager->failover_status().at(0).counts.at("switched"), 1U) << "the group goes on";
   PoolConfig other = config("b");
   other.pool.max_connections = 3;
-  ASSERT_TRUE(manager->replace_pools({config("a"), other}, Deadline::in(seconds(5))).ok());
+  ASSERT_TRUE(manager->replace_pools({config("a"), other}, Deadline::in(seconds(60))).ok());
   EXPECT_EQ(place(*manager, "a"), "b");
   EXPECT_EQ(manager->failover_status().at(0).epoch, 1u);
 }
@@ -216,7 +216,7 @@ TEST_F(Failover, endpoints_need_hosts) {
   EXPECT_EQ((*manager->pool("db"))->config().config.at("port"), "1");
   EXPECT_EQ((*manager->pool("db@[::1]:2"))->config().config.at("host"), "::1");
   EXPECT_EQ(error_kind(manager->create_pool(pool).status()), ErrorKind::kConfig);
-  EXPECT_TRUE(manager->remove_pool("db", Deadline::in(seconds(5))).ok());
+  EXPECT_TRUE(manager->remove_pool("db", Deadline::in(seconds(60))).ok());
   EXPECT_TRUE(manager->list_pools().empty());
   for (const char* wrong : {"", "a:1,a:1", "a:port", "a:70000", "user@a:1"}) {
     EXPECT_FALSE(pool_from_keys("db", "postgresql", {{"endpoints", wrong}}).ok()) << wrong;
