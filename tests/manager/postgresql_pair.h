@@ -25,7 +25,7 @@ class PostgresqlPair : public testing::Test {
     }
     run("reset");
     auto direct = open_one("a");
-    ASSERT_TRUE(direct->execute("create table t (id int, at text)").ok());
+    ASSERT_TRUE(until([&] { return direct->execute("create table t (id int, at text)").ok(); }));
   }
 
   static void run(const std::string& action) {
@@ -50,8 +50,18 @@ class PostgresqlPair : public testing::Test {
     return *LocalPool::open(config_of(server, "direct_" + server));
   }
   static int64_t count(const std::string& server, const std::string& where) {
-    const auto table =
-        open_one(server)->execute_query("select count(*)::bigint from t where " + where);
+    return counted(server, "t where " + where);
+  }
+  // Whether the server runs a statement that begins so.
+  static bool runs(const std::string& server, const std::string& statement) {
+    return counted(server, "pg_stat_activity where state = 'active' and query like '" + statement +
+                               "%'") == 1;
+  }
+  static int64_t counted(const std::string& server, const std::string& of) {
+    PoolConfig config = config_of(server, "direct_" + server);
+    config.pool.connect_timeout = std::chrono::seconds(30);
+    const auto pool = *LocalPool::open(config);
+    const auto table = pool->execute_query("select count(*)::bigint from " + of);
     if (!table.ok()) return -1;
     return std::static_pointer_cast<arrow::Int64Array>((*table)->column(0)->chunk(0))->Value(0);
   }
