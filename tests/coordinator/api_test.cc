@@ -123,8 +123,13 @@ TEST_F(CoordinatorApi, a_heartbeat_for_an_unknown_lease_or_another_node_is_refus
 TEST_F(CoordinatorApi, too_many_registrations_at_once_are_told_to_come_back) {
   options_.registrations_per_second = 1;
   restart();
-  EXPECT_EQ(call("POST", "/v1/nodes", about("n1")).status, 201);
-  const Answer answer = call("POST", "/v1/nodes", about("n2"));
+  // One a second: on a busy machine the second one may come late enough.
+  Answer answer;
+  const Deadline deadline = Deadline::in(std::chrono::seconds(60));
+  for (int i = 1; answer.status != 503 && !deadline.passed(); ++i) {
+    answer = call_once("POST", "/v1/nodes", about("n" + std::to_string(i)));
+    EXPECT_TRUE(answer.status == 503 || answer.status == 201) << answer.text;
+  }
   EXPECT_EQ(answer.status, 503);
   EXPECT_GE(std::stoi(answer.headers.at("retry-after")), 1);
 }

@@ -77,31 +77,33 @@ class FaultyStore final : public Store {
   FaultyStore(std::unique_ptr<Store> real, Faults* faults)
       : real_(std::move(real)), faults_(faults) {}
 
-  Result<std::optional<Item>> get(const CallContext& context, std::string_view key) override {
+  Result<std::optional<Item>> get(const CallContext& /*context*/, std::string_view key) override {
     faults_->met();
-    return real_->get(context, key);
+    return real_->get(ample(), key);
   }
-  Result<std::vector<Item>> list(const CallContext& context, std::string_view prefix) override {
+  Result<std::vector<Item>> list(const CallContext& /*context*/, std::string_view prefix) override {
     faults_->met();
-    return real_->list(context, prefix);
+    return real_->list(ample(), prefix);
   }
   Result<uint64_t> commit(const CallContext& /*context*/, const StoreWrite& write) override {
     const Faults::Kind kind = faults_->met();
     if (kind == Faults::Kind::kRefused) return failed(Sent::kNo, "the disk is full");
     if (kind == Faults::Kind::kLate) {
-      faults_->keep([this, write] {
-        (void)real_->commit({Deadline::in(std::chrono::seconds(20)), {}}, write);
-      });
+      faults_->keep([this, write] { (void)real_->commit(ample(), write); });
       return failed(Sent::kMaybe, "no answer came");
     }
-    Result<uint64_t> written = real_->commit({Deadline::in(std::chrono::seconds(20)), {}}, write);
+    Result<uint64_t> written = real_->commit(ample(), write);
     if (kind == Faults::Kind::kLost) return failed(Sent::kMaybe, "no answer came");
     return written;
   }
-  Result<std::string> backup(const CallContext& context) override { return real_->backup(context); }
+  Result<std::string> backup(const CallContext& /*context*/) override {
+    return real_->backup(ample());
+  }
   uint64_t term() const override { return real_->term(); }
 
  private:
+  // The real disk may be slow, on a machine under test.
+  static CallContext ample() { return {Deadline::in(std::chrono::seconds(60)), {}}; }
   static Status failed(Sent sent, std::string why) {
     ErrorDetail detail;
     detail.kind = ErrorKind::kOperational;

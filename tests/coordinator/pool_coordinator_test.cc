@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "coordinator/change_feed.h"
+#include "coordinator/faulty_store.h"
 #include "coordinator/sqlite_store.h"
 
 namespace cenote::coordinator {
@@ -35,7 +36,8 @@ class Coordinator : public testing::Test {
     options.validate = [](std::string_view content) {
       return content == "broken" ? make_error(ErrorKind::kConfig, "line 1: broken") : Status::OK();
     };
-    auto opened = PoolCoordinator::open(options, std::move(*store));
+    auto opened =
+        PoolCoordinator::open(options, std::make_unique<FaultyStore>(std::move(*store), &faults_));
     ASSERT_TRUE(opened.ok()) << opened.status();
     coordinator_ = std::move(*opened);
   }
@@ -82,6 +84,7 @@ class Coordinator : public testing::Test {
   }
 
   std::filesystem::path folder_;
+  Faults faults_;  // none: the store only has more time than a coordinator gives it
   std::unique_ptr<PoolCoordinator> coordinator_;
 };
 

@@ -25,6 +25,17 @@ class CoordinatorReach : public Serving {
     if (!admin.empty()) body["admin"] = admin;
     return call("POST", "/v1/nodes", body);
   }
+  // Reports it until its port is seen to refuse: a knock may come to nothing on a busy machine, and
+  // within a second there is no other. How many reports that took; 0: it was never seen.
+  int reports_until_refused(const std::string& id) const {
+    const Deadline deadline = Deadline::in(std::chrono::seconds(60));
+    for (int reports = 1; !deadline.passed(); ++reports) {
+      const Answer answer = call("POST", "/v1/nodes/" + id + "/refused");
+      EXPECT_EQ(answer.status, 200) << answer.text;
+      if (answer.body.value("refused", false)) return reports;
+    }
+    return 0;
+  }
   std::string state(const std::string& id) const {
     const Json list = call("GET", "/v1/nodes").body;
     for (const Json& node : list["nodes"]) {
@@ -72,9 +83,7 @@ TEST_F(CoordinatorReach, a_node_whose_port_refuses_is_dead_at_once) {
   ASSERT_EQ(registered("n1", port.location()).status, 201);
   ASSERT_EQ(registered("n2", port.location()).status, 201);
   port.close();
-  const Answer answer = call("POST", "/v1/nodes/n1/refused");
-  EXPECT_EQ(answer.status, 200) << answer.text;
-  EXPECT_TRUE(answer.body.value("refused", false)) << answer.text;
+  EXPECT_GT(reports_until_refused("n1"), 0);
   EXPECT_EQ(state("n1"), "dead");
   EXPECT_EQ(state("n2"), "up") << "nobody asked about it";
 }
@@ -93,21 +102,20 @@ TEST_F(CoordinatorReach, nobody_can_talk_a_living_node_away) {
 TEST_F(CoordinatorReach, reports_do_not_make_the_coordinator_knock_again_and_again) {
   options_.suspect_after = options_.dead_after = std::chrono::hours(1);
   start();
-  Listener port;
-  ASSERT_EQ(registered("n1", port.location()).status, 201);
-  ASSERT_FALSE(call("POST", "/v1/nodes/n1/refused").body.value("refused", true));
-  port.close();
-  // Within the same second it is not asked again; the next report after that finds out.
-  bool found = false;
-  const Deadline deadline = Deadline::in(std::chrono::seconds(30));
+  // Within the same second it is not asked again; the next report after that finds out. Where the
+  // second was over before the next report came, another node shows it.
   int reports = 0;
-  while (!found && !deadline.passed()) {
-    found = call("POST", "/v1/nodes/n1/refused").body.value("refused", false);
-    ++reports;
+  for (int i = 1; i <= 20 && reports <= 1; ++i) {
+    const std::string id = "n" + std::to_string(i);
+    Listener port;
+    ASSERT_EQ(registered(id, port.location()).status, 201);
+    ASSERT_FALSE(call("POST", "/v1/nodes/" + id + "/refused").body.value("refused", true));
+    port.close();
+    reports = reports_until_refused(id);
+    ASSERT_GT(reports, 0);
+    EXPECT_EQ(state(id), "dead");
   }
-  EXPECT_TRUE(found);
   EXPECT_GT(reports, 1);
-  EXPECT_EQ(state("n1"), "dead");
 }
 
 }  // namespace

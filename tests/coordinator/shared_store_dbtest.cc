@@ -27,6 +27,8 @@ class SharedStores : public store::StoreServers, public testing::WithParamInterf
     std::replace(test.begin(), test.end(), '_', '-');
     how.cluster = "t" + std::to_string(::getpid()) + "-" + test;
     how.url = "http://" + name + ":8080";
+    // Nobody renews here, but where a test says so.
+    how.ttl = how.give_up_after = std::chrono::minutes(1);
     return how;
   }
   static std::unique_ptr<SharedStore> open(const SharedStoreOptions& how) {
@@ -79,6 +81,7 @@ TEST_P(SharedStores, a_leader_that_goes_lets_another_follow_with_a_higher_term) 
 
 TEST_P(SharedStores, the_store_itself_refuses_one_that_led_before) {
   SharedStoreOptions stubborn = how("a");
+  stubborn.ttl = seconds(6);
   stubborn.give_up_after = std::chrono::hours(1);  // as if its clock stood still
   const auto a = open(stubborn);
   const auto b = open(how("b"));
@@ -108,10 +111,13 @@ TEST_P(SharedStores, a_leader_without_a_renewal_gives_up_by_its_own_clock) {
 }
 
 TEST_P(SharedStores, renewals_keep_the_lead_beyond_the_lease) {
-  const auto a = open(how("a"));
+  SharedStoreOptions renewed = how("a");
+  renewed.ttl = seconds(6);
+  renewed.give_up_after = seconds(5);
+  const auto a = open(renewed);
   const auto b = open(how("b"));
   ASSERT_TRUE(campaign(*a));
-  const TimePoint end = Clock::now() + seconds(5);
+  const TimePoint end = Clock::now() + seconds(9);
   while (Clock::now() < end) {
     ASSERT_EQ(a->renew(context()), Status::OK());
     ASSERT_FALSE(campaign(*b));

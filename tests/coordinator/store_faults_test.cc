@@ -67,6 +67,7 @@ class StoreFaults : public testing::Test {
     HttpServerOptions options;
     options.listen = "127.0.0.1:0";
     options.waiting_threads = 2;
+    options.queue_timeout = seconds(60);
     options.refusal = [this](int code, std::string_view why) { return api_->refusal(code, why); };
     server_ = *HttpServer::start(options, api_->routes());
   }
@@ -225,7 +226,7 @@ TEST(StuckDisk, no_call_waits_longer_than_its_deadline_and_an_unknown_write_may_
     ASSERT_TRUE(store->commit(ample, {{}, {{"a", "1"}}, {}}).ok());
     disk.stick();
     std::thread stuck([&] {
-      const auto lost = store->commit({Deadline::in(seconds(2)), {}}, {{}, {{"a", "2"}}, {}});
+      const auto lost = store->commit({Deadline::in(seconds(5)), {}}, {{}, {{"a", "2"}}, {}});
       EXPECT_EQ(error_kind(lost.status()), ErrorKind::kQueryTimeout) << lost.status();
       EXPECT_EQ(error_detail(lost.status())->sent, Sent::kMaybe);
       EXPECT_NE(lost.status().message().find("slow or stuck"), std::string::npos);
