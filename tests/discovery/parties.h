@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -63,6 +64,8 @@ class Client final : public Watcher {
   }
 
   // Of wait() only.
+  std::set<std::string> were_up_;
+  std::set<std::string> left_up_;  // those who were up and then were not, be it for a moment
   int lists_ = 0;
   int bookmarks_ = 0;
   int failures_ = 0;
@@ -73,7 +76,20 @@ class Client final : public Watcher {
  private:
   cluster::View::Next apply(const std::function<cluster::View::Next()>& how) {
     cluster::View::Next next = cluster::View::Next::kGoOn;
-    shared_.change([&] { next = how(); });
+    shared_.change([&] {
+      next = how();
+      const auto& nodes = view_.nodes();
+      const auto up = [](const cluster::Node& node) {
+        return node.state == cluster::NodeState::kUp;
+      };
+      for (const std::string& id : were_up_) {
+        const auto found = nodes.find(id);
+        if (found == nodes.end() || !up(found->second)) left_up_.insert(id);
+      }
+      for (const auto& [id, node] : nodes) {
+        if (up(node)) were_up_.insert(id);
+      }
+    });
     return next;
   }
   Shared shared_{std::chrono::seconds(60)};

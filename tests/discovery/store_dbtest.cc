@@ -137,8 +137,16 @@ TEST_P(StoreDiscoveries, a_node_that_somebody_took_out_comes_back_with_the_same_
   Client client(discovery());
   ASSERT_TRUE(client.sees("n1")) << client.last_failure();
   ASSERT_TRUE(node.wait([](Node& n) { return n.renewals_ >= 1; }));
-  forget("n1");
-  ASSERT_TRUE(client.wait([](Client& c) { return !up(c, "n1"); }));
+  // Until somebody saw it: it may be back before the client has looked.
+  ASSERT_TRUE(store::eventually([&] {
+    forget("n1");
+    bool seen = false;
+    client.wait([&](Client& c) {
+      seen = c.left_up_.contains("n1");
+      return true;
+    });
+    return seen;
+  }));
   ASSERT_TRUE(client.sees("n1")) << client.last_failure();
   EXPECT_TRUE(client.wait([](Client& c) { return c.least_ >= 0U; }));
   EXPECT_TRUE(
@@ -208,9 +216,9 @@ TEST_P(StoreDiscoveries, a_configuration_is_applied_or_refused_and_told) {
   EXPECT_TRUE(client.wait([](Client& c) { return c.view_.nodes().at("n1").config_version == 1; }));
   node.refuses_ = true;
   EXPECT_TRUE(*keys->append_config(never, {1}, {2, "two", "now", "me"}));
-  ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;
+  ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ >= 2U; })) << node.last_;
   EXPECT_TRUE(node.wait([](Node& n) { return n.applied_ == 1; })) << "the last good one stays";
-  EXPECT_EQ(keys->config_head(never)->version, 2U);
+  EXPECT_GE(keys->config_head(never)->version, 2U) << "the way back may be a third already";
   EXPECT_EQ(keys->config(never, 1)->content, "one \u00fc\n");
   EXPECT_EQ(error_kind(keys->config(never, 9).status()), ErrorKind::kUnknownPool);
 }
@@ -229,7 +237,7 @@ TEST_P(StoreDiscoveries, a_wiped_store_gives_a_number_again_and_the_node_takes_w
   ASSERT_TRUE(node.wait([](Node& n) { return n.content_ == "another"; })) << node.last_;
   node.refuses_ = true;
   EXPECT_TRUE(*keys->append_config({}, {1}, {2, "bad", "now", "me"}));
-  ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ == 2U; })) << node.last_;
+  ASSERT_TRUE(node.wait([](Node& n) { return n.rejected_ >= 2U; })) << node.last_;
   node.refuses_ = false;
   wipe({"config/head", "config/v/1", "config/v/2", "config/v/3"});
   EXPECT_TRUE(*keys->append_config({}, {}, {1, "one", "now", "me"}));

@@ -17,11 +17,19 @@ class Etcd : public StoreServers {
     client_ = std::make_unique<EtcdClient>(*EtcdClient::make(options()));
   }
   uint64_t put(const std::string& what, const std::string& value) {
-    const auto done = client_->commit(context(), {{}, {{key(what), value, 0}}, {}});
-    EXPECT_TRUE(done.ok()) << done.status();
+    // The members may be about to elect another leader.
+    Result<etcd::Committed> done = Status::Invalid("not asked yet");
+    EXPECT_TRUE(eventually([&] {
+      done = client_->commit(context(), {{}, {{key(what), value, 0}}, {}});
+      return done.ok();
+    })) << done.status();
     return done.ok() ? done->revision : 0;
   }
   pid_t leader() {
+    EXPECT_TRUE(eventually([&] { return look_for_leader(); })) << "no member leads";
+    return pid_of(leader_);
+  }
+  bool look_for_leader() {
     for (const std::string& url : urls_) {
       HttpClientOptions how;
       how.url = url;
@@ -29,13 +37,11 @@ class Etcd : public StoreServers {
           (*HttpClient::make(how))->send(context(), {"POST", "/v3/maintenance/status", {}, "{}"});
       if (!answer.ok()) continue;
       const Json status = *parse_json(answer->body);
-      if (status.value("leader", "") == status["header"].value("member_id", "?")) {
-        leader_ = url;
-        return pid_of(url);
-      }
+      if (status.value("leader", "") != status["header"].value("member_id", "?")) continue;
+      leader_ = url;
+      return true;
     }
-    ADD_FAILURE() << "no member leads";
-    return 0;
+    return false;
   }
 
   std::string leader_;
