@@ -53,6 +53,7 @@ TEST_F(Waiters, on_postgresql_every_other_one_is_served_over_one_session) {
   PoolConfig config = this->config();
   config.pool.max_connections = 1;
   config.pool.acquire_timeout = std::chrono::minutes(10);
+  config.pool.validate_after_idle = std::chrono::hours(1);
   const auto pool = open_pool(std::move(config));
   half_of_ten_thousand_expire(*pool);
   EXPECT_EQ(pool->get_metrics().connects, 1U);
@@ -64,6 +65,7 @@ using SqliteWaiters = SqliteFault;
 TEST_F(SqliteWaiters, on_sqlite_every_other_one_is_served_over_one_handle) {
   PoolConfig config = this->config();
   config.pool.acquire_timeout = std::chrono::minutes(10);
+  config.pool.validate_after_idle = std::chrono::hours(1);
   const auto pool = open_pool(std::move(config));
   half_of_ten_thousand_expire(*pool);
   EXPECT_EQ(sessions(folder_ / "shop.db"), 1);
