@@ -59,6 +59,13 @@ class PostgresqlCase : public testing::Test {
     EXPECT_TRUE(valid.ok()) << valid;
     return (*got)->column(0)->GetScalar(0).ValueOrDie()->ToString();
   }
+  // The same, once the server has noticed what its clients did.
+  void expect_in_the_end(const std::string& sql, const std::string& value) {
+    const Deadline patience = Deadline::in(std::chrono::seconds(60));
+    std::string seen = text(sql);
+    while (seen != value && !patience.passed()) seen = text(sql);
+    EXPECT_EQ(seen, value) << sql;
+  }
   // The type of a result's first column.
   std::string type(const std::string& sql, bool whole = true) {
     const auto got = table(sql, {}, whole);
