@@ -63,9 +63,11 @@ std::vector<bool> knock(std::span<const Door> doors, const CallContext& context)
     answered[i] = at_once;
     open += waited.back().fd >= 0 ? 1 : 0;
   }
-  while (open > 0 && !context.deadline.passed() && !context.stop.stop_requested()) {
+  // The last look is after the deadline: who stood still takes what came meanwhile.
+  for (bool last = false; open > 0 && !last && !context.stop.stop_requested();) {
+    last = context.deadline.passed();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(context.deadline.left());
-    const int64_t most = std::min<int64_t>(left.count(), kSliceMs);
+    const int64_t most = std::clamp<int64_t>(left.count(), 0, kSliceMs);
     if (::poll(waited.data(), waited.size(), static_cast<int>(most)) < 0 && errno != EINTR) break;
     for (size_t i = 0; i < waited.size(); ++i) {
       if (waited[i].fd < 0 || waited[i].revents == 0) continue;

@@ -76,6 +76,12 @@ TEST(Knock, who_says_nothing_until_the_deadline_does_not_answer) {
   EXPECT_EQ(answers, (std::vector{false, true}));
 }
 
+TEST(Knock, who_stood_still_until_the_deadline_takes_what_came_meanwhile) {
+  const Port open(8);
+  const Door doors[] = {open.door()};
+  EXPECT_EQ(knock(doors, {Deadline::in(Duration::zero()), {}}), std::vector{true});
+}
+
 TEST(Knock, a_stop_ends_it) {
   const FullPort full;
   std::stop_source stop;
