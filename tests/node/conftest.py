@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import pytest
 from nodes import ROOT, USERS, Node, config_of, make_shop, running
+
+sys.path.insert(0, str(ROOT / "tests" / "cluster"))
+
+import processes
 
 
 @pytest.fixture
@@ -33,8 +37,4 @@ def guarded(folder: pathlib.Path) -> Iterator[Node]:
 @pytest.fixture
 def free_port() -> int:
     """A port of loopback that nobody listens on, nor is given meanwhile."""
-    spec = importlib.util.spec_from_file_location("cenote_members", ROOT / "tests" / "servers" / "members.py")
-    assert spec is not None and spec.loader is not None
-    members = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(members)
-    return int(members.free_port(["127.0.0.1"]))
+    return int(processes.free_port())

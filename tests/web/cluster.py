@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import json
 import pathlib
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
-from types import ModuleType
 from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cluster"))
+
+from processes import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / "bin" / "cenote"
 BEAT = 0.5  # seconds; a node is dead after five of silence
-
-
-def members() -> ModuleType:
-    """tests/servers/members.py."""
-    spec = importlib.util.spec_from_file_location("cenote_members", ROOT / "tests" / "servers" / "members.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pool(name: str = "main_db", **more: Any) -> dict[str, Any]:
@@ -40,7 +34,7 @@ class Coordinator:
     def __init__(self, folder: pathlib.Path, tokens: bool = False, **settings: str) -> None:
         self.folder, self.guarded, self.settings = folder, tokens, settings
         # The same after a stop and a start, which other servers must not be given meanwhile.
-        self.listen = f"127.0.0.1:{members().free_port(['127.0.0.1'])}"
+        self.listen = f"127.0.0.1:{free_port()}"
         self.nodes: dict[str, Node] = {}
 
     def __enter__(self) -> Coordinator:
